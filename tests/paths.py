@@ -1,0 +1,5 @@
+"""Where test data lies."""
+
+import pathlib
+
+GOLDEN = pathlib.Path(__file__).parent / 'golden'
