@@ -20,7 +20,15 @@ from jaxtyping import PyTree
 from framework import system as system_lib
 from framework.system import System
 
-__all__ = ['Plan', 'Sizes', 'Varies', 'choose', 'dependence', 'sizes']
+__all__ = [
+  'Plan',
+  'Sizes',
+  'Varies',
+  'choose',
+  'dependence',
+  'relaid',
+  'sizes',
+]
 
 
 class Varies(NamedTuple):
@@ -191,6 +199,24 @@ def choose(
   return Plan(
     block_seeds, block_points, seed_batch, point_batch, count, sharded
   )
+
+
+def relaid(plan: Plan, devices: int) -> Plan:
+  """The same blocks and batches on at most so many devices.
+
+  Args:
+    plan: The layout that a run began with.
+    devices: Devices there are now.
+
+  Returns:
+    `plan` itself if they suffice, else on the most devices that divide the
+    sharded axis.
+  """
+  axis = plan.seeds if plan.sharded == 'seed' else plan.points
+  count = min(plan.devices, devices)
+  while axis % count:
+    count -= 1
+  return plan._replace(devices=count)
 
 
 _CACHE = 1 << 20  # bytes of working set that a CPU core keeps close

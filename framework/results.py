@@ -1,0 +1,248 @@
+"""Results on disk: labelled arrays in zarr, opened with xarray.
+
+    records.zarr/<observation>   (structure..., swept hp..., seed, time[, ...])
+
+Every array is made whole at the start, filled with NaN, and each chunk of a run
+writes its own region: the place of a number depends on its lane and time alone,
+so writing it twice (after a kill) writes the same.
+"""
+
+import csv
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from etils import epath
+
+__all__ = ['Layout', 'Records', 'Variable', 'open', 'to_csv']
+
+NAME = 'records.zarr'
+_TIME_CHUNK = 64
+
+
+class Layout(NamedTuple):
+  """The dimensions that all results of a run share."""
+
+  structure: Mapping[str, Sequence[Any]]  # looped: one program each
+  hp: Mapping[str, Sequence[float]]  # lanes
+  seeds: Sequence[int]  # lanes
+  times: np.ndarray  # steps
+
+  @property
+  def points(self) -> int:
+    """How many settings of the swept hp there are."""
+    return int(np.prod([len(v) for v in self.hp.values()], dtype=int))
+
+  @property
+  def structures(self) -> list[dict[str, Any]]:
+    """Each setting of the structural axes, in order."""
+    names = list(self.structure)
+    return [
+      dict(zip(names, values, strict=True))
+      for values in itertools.product(*self.structure.values())
+    ]
+
+
+class Variable(NamedTuple):
+  """One observation: its own shape (scalars are ()) and whether it has time."""
+
+  shape: tuple[int, ...]
+  timed: bool
+
+
+class Records:
+  """Writes the records of a run into `workdir/records.zarr`."""
+
+  def __init__(
+    self,
+    workdir: epath.PathLike,
+    layout: Layout,
+    variables: Mapping[str, Variable],
+    attributes: Mapping[str, Mapping[str, str]] | None = None,
+  ):
+    """Makes what is missing; what is there stays.
+
+    Args:
+      workdir: Where `records.zarr` lies; local path or bucket.
+      layout: The dimensions.
+      variables: The observations.
+      attributes: {observation: {'units': ..., 'long_name': ...}}.
+
+    Raises:
+      ValueError: If the store holds an array of another shape.
+    """
+    import zarr
+
+    self._layout = layout
+    self._group = zarr.open_group(_path(workdir), mode='a')
+    coords = {**layout.structure, **layout.hp, 'seed': list(layout.seeds)}
+    self._dims = tuple(coords)
+    for name, values in {**coords, 'time': layout.times}.items():
+      self._coordinate(name, values)
+    lanes = tuple(len(v) for v in coords.values())
+    for name, variable in variables.items():
+      shape, dims = lanes, self._dims
+      chunks = (1,) * len(layout.structure) + lanes[len(layout.structure) :]
+      if variable.timed:
+        shape += (len(layout.times),)
+        dims += ('time',)
+        chunks += (min(_TIME_CHUNK, len(layout.times)),)
+      extra = tuple(f'{name}_{i}' for i in range(len(variable.shape)))
+      self._array(
+        name,
+        shape + variable.shape,
+        dims + extra,
+        chunks + variable.shape,
+        (attributes or {}).get(name, {}),
+      )
+
+  def _coordinate(self, name: str, values: Sequence[Any]) -> None:
+    if name in self._group:
+      return
+    array = np.asarray(values)
+    if array.dtype.kind in 'US':
+      new = self._group.create_array(
+        name, shape=array.shape, dtype=str, dimension_names=(name,)
+      )
+      new[:] = array.astype(object)
+    else:
+      self._group.create_array(name, data=array, dimension_names=(name,))
+
+  def _array(self, name, shape, dims, chunks, attributes) -> None:
+    if name not in self._group:
+      self._group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype='float64',
+        fill_value=float('nan'),
+        dimension_names=dims,
+        attributes=dict(attributes),
+      )
+    if self._group[name].shape != shape:
+      raise ValueError(
+        f'{name} in {self._group.store_path} has shape '
+        f'{self._group[name].shape}, expected {shape}'
+      )
+
+  def write(
+    self,
+    structure: int,
+    points: slice,
+    seeds: slice,
+    values: Mapping[str, np.ndarray],
+    times: slice | None = None,
+  ) -> None:
+    """Writes one region.
+
+    Args:
+      structure: Which setting of the structural axes.
+      points: Which settings of the swept hp, in C order.
+      seeds: Which seeds.
+      values: {observation: (seeds, points[, times], ...)}.
+      times: Which record times; None for observations without time.
+    """
+    outer = np.unravel_index(
+      structure, [len(v) for v in self._layout.structure.values()] or [1]
+    )
+    outer = tuple(int(i) for i in outer) if self._layout.structure else ()
+    for name, value in values.items():
+      array = self._group[name]
+      value = np.moveaxis(np.asarray(value, np.float64), 1, 0)
+      for where, inner in _runs(
+        points, [len(v) for v in self._layout.hp.values()]
+      ):
+        region = outer + inner + (seeds,)
+        if times is not None:
+          region += (times,)
+        part = value[where] if self._layout.hp else value[0]
+        array[region] = part
+
+
+def open(workdir: epath.PathLike):
+  """The results of a run as an `xarray.Dataset`.
+
+  Args:
+    workdir: The work directory of a run, finished or not (what has not been
+      recorded yet is NaN); local path or bucket.
+
+  Returns:
+    Dataset with dimensions: each structural axis, each swept hp, seed, time.
+
+  Raises:
+    FileNotFoundError: If there are no records.
+  """
+  import xarray
+
+  if not (epath.Path(workdir) / NAME).exists():
+    raise FileNotFoundError(f'no {NAME} in {workdir}')
+  return xarray.open_zarr(_path(workdir), consolidated=False).load()
+
+
+def to_csv(dataset) -> str:
+  """One row a lane: its coordinates, final values, where it diverged.
+
+  Args:
+    dataset: What `open` returned.
+
+  Returns:
+    CSV text. The value of an observation with time is its last finite record.
+  """
+  lane_dims = [d for d in dataset['diverged_at'].dims]
+  columns = {}
+  for name, array in dataset.data_vars.items():
+    if set(array.dims) == set(lane_dims) | {'time'}:
+      columns[name] = _last_finite(array.transpose(..., 'time').values)
+    elif set(array.dims) == set(lane_dims):
+      columns[name] = array.values.ravel()
+  text = io.StringIO()
+  out = csv.writer(text, lineterminator='\n')
+  out.writerow(lane_dims + list(columns))
+  lanes = itertools.product(*(dataset[d].values for d in lane_dims))
+  for i, lane in enumerate(lanes):
+    row = [v.item() if hasattr(v, 'item') else v for v in lane]
+    out.writerow(row + [repr(float(c[i])) for c in columns.values()])
+  return text.getvalue()
+
+
+def _last_finite(values: np.ndarray) -> np.ndarray:
+  """The last finite entry along the last axis of each lane, NaN if none."""
+  rows = values.reshape(-1, values.shape[-1])
+  finite = np.isfinite(rows)
+  last = rows.shape[1] - 1 - np.argmax(finite[:, ::-1], axis=1)
+  found = rows[np.arange(len(rows)), last]
+  return np.where(finite.any(axis=1), found, np.nan)
+
+
+def _path(workdir: epath.PathLike) -> str:
+  return str(epath.Path(workdir) / NAME)
+
+
+def _runs(points: slice, shape: list[int]):
+  """Splits a C-order range into runs along the last axis.
+
+  Yields:
+    (slice of the range counted from its start, index into the axes).
+
+  >>> list(_runs(slice(1, 5), [2, 3]))
+  [(slice(0, 2, None), (0, slice(1, 3, None))),
+   (slice(2, 4, None), (1, slice(0, 2, None)))]
+  """
+  if not shape:
+    yield slice(0, 1), ()
+    return
+  last = shape[-1]
+  start = points.start
+  while start < points.stop:
+    stop = min(points.stop, (start // last + 1) * last)
+    *outer, column = np.unravel_index(start, shape)
+    yield (
+      slice(start - points.start, stop - points.start),
+      (
+        *(int(i) for i in outer),
+        slice(int(column), int(column) + stop - start),
+      ),
+    )
+    start = stop

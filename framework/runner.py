@@ -1,0 +1,471 @@
+"""The host loop: advances all lanes chunk by chunk and loses nothing.
+
+    for each structural setting, for each block of lanes:
+      until the last record time:
+        advance a chunk of about a second        (device)
+        write its records, then, when due, the checkpoint that covers them
+
+A run killed anywhere goes on to the same bits: the checkpoint names the step it
+holds; records after it are computed again and written over themselves.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from etils import epath
+from jaxtyping import PyTree
+
+from framework import plan as plan_lib
+from framework import results, sweep
+from framework import system as system_lib
+from framework.checkpoint import Checkpoints, to_host
+from framework.plan import Plan
+from framework.progress import Progress
+from framework.sweep import Lanes
+from framework.system import System
+
+__all__ = ['Arm', 'Job', 'Options', 'Outcome', 'next_chunk', 'run']
+
+
+class Arm(NamedTuple):
+  """One structural setting of a job."""
+
+  system: System
+  hp: PyTree  # a NamedTuple of scalars of fixed dtype, before the sweep
+  data: PyTree = None  # shared arrays for `system.sample`
+  final: Callable[..., dict] | None = None  # (state, problem, hp) -> {name: x}
+
+
+class Job(NamedTuple):
+  """What is to be computed, whole."""
+
+  build: Callable[..., Arm]  # (**structure) -> Arm
+  layout: results.Layout
+  attributes: Mapping[str, Mapping[str, str]] = {}  # {observation: {units: ..}}
+
+
+class Options(NamedTuple):
+  """How it is computed; may differ on every relaunch."""
+
+  batching: str = 'auto'
+  lanes_per_call: int = 0
+  checkpoint_every_secs: float = 300.0
+  keep: int = 2
+  on_nan: str = 'freeze'  # or 'stop', 'continue'
+  chunk_secs: float = 1.0
+  chunk_stops: int = 32
+  profile: tuple[int, int] | None = None  # steps of the first block
+  stop_requested: Callable[[], bool] = lambda: False
+  listener: Callable[..., None] | None = None  # (structure, times, records)
+
+
+class Outcome(NamedTuple):
+  """How a run ended."""
+
+  status: str  # 'done', 'preempted' or 'diverged'
+  diverged: int  # lanes
+  lanes: int
+  plans: list[Plan]  # one a structural setting
+
+
+class Unit(NamedTuple):
+  """A block of lanes of one structural setting."""
+
+  structure: int
+  seeds: slice
+  points: slice
+
+  @property
+  def lanes(self) -> int:
+    """How many lanes of results it holds (padding not counted)."""
+    return (self.seeds.stop - self.seeds.start) * (
+      self.points.stop - self.points.start
+    )
+
+
+def run(
+  job: Job,
+  workdir: epath.PathLike,
+  options: Options | None = None,
+  progress: Progress | None = None,
+) -> Outcome:
+  """Runs a job to its end, or to the next stopping place when asked to stop.
+
+  Args:
+    job: What to compute.
+    workdir: Where records and checkpoints lie; a run that was interrupted there
+      goes on. The caller has made sure that it is the same job.
+    options: How to compute it.
+    progress: Told of every chunk.
+
+  Returns:
+    An `Outcome`.
+  """
+  return _Run(
+    job, workdir, options or Options(), progress or Progress('none')
+  ).go()
+
+
+def next_chunk(
+  times: np.ndarray, record: int, t: int, budget: int, slots: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """The stops of the next chunk: record times within `budget` steps of `t`.
+
+  A record further away than the budget is approached by a stop that is not
+  recorded. Unused slots repeat the last stop and do nothing.
+
+  Args:
+    times: All record times.
+    record: Index of the next record.
+    t: The step reached.
+    budget: Most steps in the chunk, >= 1.
+    slots: Stops in a chunk.
+
+  Returns:
+    (stops, whether each is recorded), of length `slots`.
+
+  >>> next_chunk(np.array([0, 10, 99]), 1, 0, 50, 3)
+  (array([10, 50, 50], dtype=int32), array([ True, False, False]))
+  """
+  horizon = t + budget
+  stops = [int(s) for s in times[record : record + slots] if s <= horizon]
+  recorded = [True] * len(stops)
+  missing = record + len(stops) < len(times)
+  if len(stops) < slots and missing and (not stops or stops[-1] < horizon):
+    stops.append(horizon)
+    recorded.append(False)
+  pad = slots - len(stops)
+  return (
+    np.array(stops + [stops[-1]] * pad, np.int32),
+    np.array(recorded + [False] * pad),
+  )
+
+
+class _Run:
+  """One call of `run`: what its methods share."""
+
+  def __init__(self, job, workdir, options: Options, progress: Progress):
+    self.job, self.options, self.progress = job, options, progress
+    self.layout = job.layout
+    self.times = np.asarray(job.layout.times, np.int32)
+    self.arms = [job.build(**s) for s in self.layout.structures]
+    self.grids = [sweep.points(a.hp, self.layout.hp) for a in self.arms]
+    self.writes = jax.process_index() == 0
+    self.store = None
+    if self.writes:
+      self.store = results.Records(
+        workdir, self.layout, self.variables(), job.attributes
+      )
+    self.checkpoints = Checkpoints(
+      epath.Path(workdir) / 'checkpoints', options.keep
+    )
+    self.workdir = epath.Path(workdir)
+    self.saved_at = time.monotonic()
+    self.tracing = False
+    self.diverged = self.dead = 0
+    self._made: tuple[int, sweep.Program] | None = None
+    self.plans: list[Plan] = []
+
+  def go(self) -> Outcome:
+    """Every unit in turn, from where the newest good checkpoint stands."""
+    status = 'done'
+    try:
+      restored = self.checkpoints.restore(self.template)
+      meta = restored.meta if restored else {'unit': 0, 't': 0, 'record': 0}
+      self.plans = self.lay_out(meta.get('plans'))
+      self.diverged = meta.get('diverged', 0)
+      units = self.units()
+      before = sum(u.lanes for u in units[: meta['unit']]) * self.steps
+      total = sum(u.lanes for u in units) * self.steps
+      if restored:
+        logging.info('resumed at step %d of unit %d', meta['t'], meta['unit'])
+        before += units[meta['unit']].lanes * meta['t']
+      self.progress.begin(total, before)
+      for index in range(meta['unit'], len(units)):
+        here = restored if index == meta['unit'] else None
+        status = self.advance(index, units[index], here)
+        if status != 'done':
+          break
+      self.checkpoints.wait()
+    finally:
+      self.progress.end()
+      self.checkpoints.close()
+    lanes = sum(u.lanes for u in units)
+    if status == 'done' and self.diverged == lanes:
+      status = 'diverged'
+    return Outcome(status, self.diverged, lanes, self.plans)
+
+  def advance(self, index: int, unit: Unit, restored) -> str:
+    """One block of lanes from its start (or a checkpoint) to the last time."""
+    arm, plan = self.arms[unit.structure], self.plans[unit.structure]
+    hp = _padded(self.grids[unit.structure], unit.points, plan.points)
+    program = self.program(unit.structure, plan, hp)
+    keys = program.seed_keys(
+      _repeat_last(list(self.layout.seeds)[unit.seeds], plan.seeds)
+    )
+    problem, lanes = program.start(keys, hp, arm.data)
+    t = record = 0
+    if restored:
+      lanes = jax.tree.map(jnp.asarray, restored.tree)
+      t, record = restored.meta['t'], restored.meta['record']
+    budget, slots = 64, self.options.chunk_stops
+    status = 'done'
+    while record < len(self.times):
+      self.trace(index, t)
+      stops, recorded = next_chunk(self.times, record, t, budget, slots)
+      began = time.monotonic()
+      lanes, records = program.advance(
+        keys, problem, hp, lanes, np.int32(t), stops, recorded
+      )
+      alive = self.write(unit, record, recorded, records, lanes)
+      seconds = max(time.monotonic() - began, 1e-6)
+      steps, t = int(stops[-1]) - t, int(stops[-1])
+      record += int(recorded.sum())
+      # Never more than ten times what was just seen to work: the first chunks
+      # hold the compilation and only dispatch, and say little about the rate.
+      budget = max(
+        64, min(10 * steps, steps * self.options.chunk_secs / seconds)
+      )
+      budget = int(_agree(budget))
+      self.progress.advanced(unit.lanes * steps, self.label(unit))
+      if self.options.on_nan == 'stop' and not alive.all():
+        status = 'diverged'
+      elif self.stop_asked():
+        status = 'preempted'
+      place = {'unit': index, 't': t, 'record': record}
+      if status != 'done' or self.due():
+        self.save(place, lanes, wait=status != 'done')
+      if status != 'done':
+        return status
+      if self.options.on_nan == 'freeze' and not alive.any():
+        self.progress.advanced(unit.lanes * (self.steps - t), self.label(unit))
+        break
+    self.conclude(unit, program, keys, problem, hp, lanes)
+    if index + 1 == len(self.units()):
+      place = {'unit': index, 't': t, 'record': len(self.times)}
+      self.save(place, lanes, wait=True, diverged=self.diverged - self.dead)
+    return status
+
+  def write(self, unit: Unit, record: int, recorded, records, lanes):
+    """Writes the records of a chunk; which real lanes are alive."""
+    real = (_length(unit.seeds), _length(unit.points))
+    values = {
+      n: x[: real[0], : real[1]][:, :, recorded]
+      for n, x in to_host(records).items()
+    }
+    alive = to_host(lanes.alive)[: real[0], : real[1]]
+    count = int(recorded.sum())
+    if count and self.store:
+      span = slice(record, record + count)
+      self.store.write(
+        unit.structure, unit.points, unit.seeds, values, times=span
+      )
+      if self.options.listener:
+        self.options.listener(
+          self.layout.structures[unit.structure], self.times[span], values
+        )
+    return alive
+
+  def conclude(self, unit: Unit, program, keys, problem, hp, lanes) -> None:
+    """Writes what is observed once, at the end, and which lanes diverged."""
+    real = (_length(unit.seeds), _length(unit.points))
+    when = to_host(lanes.diverged_at)[: real[0], : real[1]]
+    values = {'diverged_at': np.where(when < 0, np.nan, when)}
+    if program.final:
+      last = to_host(program.final(keys, problem, hp, lanes))
+      values |= {n: x[: real[0], : real[1]] for n, x in last.items()}
+    if self.store:
+      self.store.write(unit.structure, unit.points, unit.seeds, values)
+    self.dead = int((when >= 0).sum())
+    self.diverged += self.dead
+
+  def save(self, place, lanes, *, wait: bool, diverged: int | None = None):
+    """Saves the state that the records on disk lead up to."""
+    unit, t = place['unit'], place['t']
+    self.checkpoints.save(
+      unit * (self.steps + 1) + t + 1,
+      lanes,
+      {
+        **place,
+        'plans': [p._asdict() for p in self.plans],
+        'diverged': self.diverged if diverged is None else diverged,
+      },
+    )
+    if wait:
+      self.checkpoints.wait()
+    self.saved_at = time.monotonic()
+
+  def due(self) -> bool:
+    """Whether it is time for a checkpoint (process 0 decides)."""
+    passed = time.monotonic() - self.saved_at
+    return bool(_agree(passed >= self.options.checkpoint_every_secs))
+
+  def stop_asked(self) -> bool:
+    """Whether any process has been asked to stop."""
+    return bool(_agree(self.options.stop_requested(), any_process=True))
+
+  def trace(self, index: int, t: int) -> None:
+    """Starts and stops the profiler around the asked-for steps."""
+    if not self.options.profile or index:
+      return
+    start, stop = self.options.profile
+    if start <= t < stop and not self.tracing:
+      jax.profiler.start_trace(str(self.workdir / 'profile'))
+      self.tracing = True
+    if t >= stop and self.tracing:
+      jax.profiler.stop_trace()
+      self.tracing = False
+
+  @property
+  def steps(self) -> int:
+    """Steps of every lane."""
+    return int(self.times[-1])
+
+  def label(self, unit: Unit) -> str:
+    """The structural setting in words."""
+    setting = self.layout.structures[unit.structure]
+    return ' '.join(f'{k}={v}' for k, v in setting.items())
+
+  def program(self, structure: int, plan: Plan, hp: PyTree) -> sweep.Program:
+    """The compiled functions of a setting; made once for all its blocks."""
+    if self._made is None or self._made[0] != structure:
+      arm = self.arms[structure]
+      made = sweep.Program(
+        arm.system,
+        plan,
+        hp,
+        arm.data,
+        mask=self.options.on_nan != 'continue',
+        final=arm.final,
+      )
+      self._made = (structure, made)
+    return self._made[1]
+
+  def lay_out(self, stored: Sequence[dict] | None) -> list[Plan]:
+    """The plan of each setting: as stored with the checkpoint, or chosen."""
+    chosen = [
+      plan_lib.choose(
+        plan_lib.sizes(arm.system, grid, arm.data),
+        len(self.layout.seeds),
+        self.layout.points,
+        batching=self.options.batching,
+        lanes_per_call=self.options.lanes_per_call,
+      )
+      for arm, grid in zip(self.arms, self.grids, strict=True)
+    ]
+    if not stored:
+      return chosen
+    kept = [plan_lib.relaid(Plan(**p), len(jax.devices())) for p in stored]
+    for old, new, now in zip(stored, kept, chosen, strict=True):
+      if new != Plan(**old) or new != now:
+        logging.warning(
+          'the run began with lanes laid out as %s; it goes on as %s (asked '
+          'for now: %s); where these differ the last bits may too',
+          tuple(old.values()),
+          tuple(new),
+          tuple(now),
+        )
+        break
+    return kept
+
+  def template(self, meta: dict) -> PyTree:
+    """Shapes of the lanes that a checkpoint with these facts holds."""
+    structure = self._units([Plan(**p) for p in meta['plans']])[
+      meta['unit']
+    ].structure
+    plan = Plan(**meta['plans'][structure])
+    lanes = Lanes(
+      jax.eval_shape(
+        lambda k: self.start_one(structure, k)[1], jax.random.key(0)
+      ),
+      jax.ShapeDtypeStruct((), bool),
+      jax.ShapeDtypeStruct((), np.int32),
+    )
+    return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(
+        (plan.seeds, plan.points) + x.shape, x.dtype
+      ),
+      lanes,
+    )
+
+  def start_one(self, structure: int, key):
+    """(problem, state, hp) of the first point."""
+    arm = self.arms[structure]
+    hp = jax.tree.map(lambda x: np.ravel(x)[0], self.grids[structure])
+    return (*system_lib.start(arm.system, key, hp, arm.data), hp)
+
+  def units(self) -> list[Unit]:
+    """All blocks of all settings, in the order they are run."""
+    return self._units(self.plans)
+
+  def _units(self, plans: Sequence[Plan]) -> list[Unit]:
+    seeds, points = len(self.layout.seeds), self.layout.points
+    return [
+      Unit(
+        i,
+        slice(s, min(seeds, s + p.seeds)),
+        slice(q, min(points, q + p.points)),
+      )
+      for i, p in enumerate(plans)
+      for s in range(0, seeds, p.seeds)
+      for q in range(0, points, p.points)
+    ]
+
+  def variables(self) -> dict[str, results.Variable]:
+    """Every observation of every setting, from shapes alone."""
+    found: dict[str, results.Variable] = {
+      'diverged_at': results.Variable((), timed=False)
+    }
+    for i, arm in enumerate(self.arms):
+
+      def shapes(key, i=i, arm=arm):
+        problem, state, hp = self.start_one(i, key)
+        last = arm.final(state, problem, hp) if arm.final else {}
+        return arm.system.observe(state, problem, hp), last
+
+      timed, last = jax.eval_shape(shapes, jax.random.key(0))
+      for group, is_timed in ((timed, True), (last, False)):
+        for name, x in group.items():
+          variable = results.Variable(x.shape, is_timed)
+          if found.setdefault(name, variable) != variable:
+            raise ValueError(
+              f'observation {name} is {variable} in setting '
+              f'{self.layout.structures[i]} and {found[name]} in another'
+            )
+    return found
+
+
+def _agree(value: Any, any_process: bool = False) -> Any:
+  """One value for all processes: process 0's, or whether any has it."""
+  if jax.process_count() == 1:
+    return value
+  from jax.experimental import multihost_utils
+
+  if any_process:
+    return np.any(multihost_utils.process_allgather(np.asarray(value)))
+  return multihost_utils.broadcast_one_to_all(np.asarray(value))
+
+
+def _padded(grid: PyTree, points: slice, size: int) -> PyTree:
+  """The block's points of each swept hp, the last repeated up to `size`."""
+  return jax.tree.map(
+    lambda x: (
+      np.asarray(_repeat_last(list(x[points]), size), x.dtype)
+      if np.ndim(x)
+      else x
+    ),
+    grid,
+  )
+
+
+def _repeat_last(values: list, size: int) -> list:
+  return values + [values[-1]] * (size - len(values))
+
+
+def _length(part: slice) -> int:
+  return part.stop - part.start
