@@ -46,6 +46,7 @@ def descent(
   *,
   batch: Callable[..., PyTree] | None = None,
   value_and_grad: Callable[..., tuple[Array, PyTree]] | None = None,
+  extra_args: Callable[..., dict[str, Any]] | None = None,
 ) -> Descent:
   """Makes `init` and `step` of a System out of a loss and an optax rule.
 
@@ -59,6 +60,7 @@ def descent(
       that the batch is a function of (seed, step). Full batch when None.
     value_and_grad: Same arguments as `loss` -> (L, ∇L), where a closed form is
       better than differentiating; then `loss` may be None.
+    extra_args: (value, problem, hp) -> further extra arguments for the rule.
 
   Returns:
     A `Descent`, to be put into `System(sample, *descent(...), observe)`.
@@ -90,8 +92,9 @@ def descent(
     seen = problem if batch is None else batch(key, problem, hp)
     value, grads = value_and_grad(state.params, seen, hp)
     rule = optax.with_extra_args_support(optimizer(hp))
+    extra = {} if extra_args is None else extra_args(value, problem, hp)
     updates, opt_state = rule.update(
-      grads, state.opt_state, state.params, value=value
+      grads, state.opt_state, state.params, value=value, **extra
     )
     return DescentState(optax.apply_updates(state.params, updates), opt_state)
 
