@@ -26,6 +26,7 @@ __all__ = [
   'Varies',
   'choose',
   'dependence',
+  'lanes_that_fit',
   'relaid',
   'sizes',
 ]
@@ -175,10 +176,10 @@ def choose(
   if lanes_per_call < 0:
     raise ValueError(f'lanes_per_call is {lanes_per_call}, expected >= 0')
   devices = list(jax.devices() if devices is None else devices)
-  lanes = lanes_per_call or _lanes_that_fit(size, points, devices)
+  lanes = lanes_per_call or lanes_that_fit(size, points, devices)
   block_points = min(points, lanes)
   block_seeds = min(seeds, max(1, lanes // block_points))
-  sharded, count = _sharding(block_seeds, block_points, len(devices))
+  sharded, count = _sharding(size, block_seeds, block_points, len(devices))
   if sharded == 'seed':
     block_seeds = _round_up(block_seeds, count)
   else:
@@ -222,8 +223,20 @@ def relaid(plan: Plan, devices: int) -> Plan:
 _CACHE = 1 << 20  # bytes of working set that a CPU core keeps close
 
 
-def _lanes_that_fit(size: Sizes, points: int, devices: Sequence[Any]) -> int:
-  """Lanes that fit in the memory of all devices, at least one a device."""
+def lanes_that_fit(
+  size: Sizes, points: int, devices: Sequence[Any] | None = None
+) -> int:
+  """Lanes that fit in the memory of all devices, at least one a device.
+
+  Args:
+    size: Bytes of the sweep.
+    points: Points that share the problem of a seed.
+    devices: All of them when None.
+
+  Returns:
+    A number of lanes.
+  """
+  devices = list(jax.devices() if devices is None else devices)
   # State, its donated copy and a temporary of its size; 64 records in flight.
   lane = 3 * size.state + 64 * size.record + 2 * size.problem_lane
   lane += 2 * size.problem_seed / points
@@ -240,12 +253,23 @@ def _memory(devices: Sequence[Any]) -> float:
   return 0.7 * len(devices) * stats.get('bytes_limit', 8 << 30)
 
 
-def _sharding(seeds: int, points: int, devices: int) -> tuple[str, int]:
-  """The axis to shard, and over how many devices, that is done soonest."""
+def _sharding(
+  size: Sizes, seeds: int, points: int, devices: int
+) -> tuple[str, int]:
+  """The axis to shard, and over how many devices, that is done soonest.
+
+  What a step of a seed costs: reading the seed's own problem once, and the
+  state of its lanes.
+  """
+  lane = 4 * size.state + size.problem_lane + 1
+
+  def cost(seeds: int, points: int) -> int:
+    return seeds * (size.problem_seed + points * lane)
+
   options = []
   for count in range(1, devices + 1):
-    options.append((-(-seeds // count) * points, count, 0, 'seed'))
-    options.append((seeds * -(-points // count), count, 1, 'point'))
+    options.append((cost(-(-seeds // count), points), count, 0, 'seed'))
+    options.append((cost(seeds, -(-points // count)), count, 1, 'point'))
   _, count, _, axis = min(options)
   return axis, count
 

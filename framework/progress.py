@@ -18,7 +18,7 @@ class Progress:
     """Chooses how to speak.
 
     Args:
-      style: 'bar', 'log' (a line at the first chunk, then every `every_secs`),
+      style: 'bar', 'log' (lines, at first often, then every `every_secs`),
         'none', or 'auto': a bar on a terminal, lines elsewhere.
       every_secs: Seconds between lines.
     """
@@ -37,8 +37,9 @@ class Progress:
     if jax.process_index() != 0:
       self._style = 'none'
     self._total, self._done, self._first = max(total, 1), done, done
-    self._began = self._last = time.monotonic()
-    self._spoken = False
+    self._last = time.monotonic()
+    self._worked, self._since = 0.0, None
+    self._wait = 0.0  # until the next line: at once, then ever more rarely
     if self._style == 'bar':
       from tqdm import tqdm
 
@@ -50,6 +51,16 @@ class Progress:
         dynamic_ncols=True,
       )
 
+  def stop_clock(self) -> None:
+    """Compilation and set-up begin: they say nothing about the rate."""
+    if self._since is not None:
+      self._worked += time.monotonic() - self._since
+    self._since = None
+
+  def resume_clock(self) -> None:
+    """Steps begin."""
+    self._since = time.monotonic()
+
   def advanced(self, lane_steps: int, label: str = '') -> None:
     """A chunk is done."""
     self._done += lane_steps
@@ -57,10 +68,11 @@ class Progress:
       self._bar.set_description_str(label, refresh=False)
       self._bar.update(lane_steps)
     now = time.monotonic()
-    due = not self._spoken or now - self._last >= self._every
-    if self._style == 'log' and due:
-      self._last, self._spoken = now, True
-      rate = (self._done - self._first) / max(now - self._began, 1e-9)
+    if self._style == 'log' and now - self._last >= self._wait:
+      self._last = now
+      self._wait = min(max(1.0, 3 * self._wait), self._every)
+      running = 0.0 if self._since is None else now - self._since
+      rate = (self._done - self._first) / max(self._worked + running, 1e-9)
       left = (self._total - self._done) / max(rate, 1e-9)
       print(
         f'{100 * self._done / self._total:5.1f}%  {rate:.3g} lane-steps/s  '

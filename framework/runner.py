@@ -39,12 +39,13 @@ class Arm(NamedTuple):
   hp: PyTree  # a NamedTuple of scalars of fixed dtype, before the sweep
   data: PyTree = None  # shared arrays for `system.sample`
   final: Callable[..., dict] | None = None  # (state, problem, hp) -> {name: x}
+  notes: Mapping[str, str] = {}  # what was chosen for it, and why
 
 
 class Job(NamedTuple):
   """What is to be computed, whole."""
 
-  build: Callable[..., Arm]  # (**structure) -> Arm
+  arms: Sequence[Arm]  # one for each of `layout.structures`
   layout: results.Layout
   attributes: Mapping[str, Mapping[str, str]] = {}  # {observation: {units: ..}}
 
@@ -153,7 +154,7 @@ class _Run:
     self.job, self.options, self.progress = job, options, progress
     self.layout = job.layout
     self.times = np.asarray(job.layout.times, np.int32)
-    self.arms = [job.build(**s) for s in self.layout.structures]
+    self.arms = list(job.arms)
     self.grids = [sweep.points(a.hp, self.layout.hp) for a in self.arms]
     self.writes = jax.process_index() == 0
     self.store = None
@@ -203,6 +204,7 @@ class _Run:
   def advance(self, index: int, unit: Unit, restored) -> str:
     """One block of lanes from its start (or a checkpoint) to the last time."""
     arm, plan = self.arms[unit.structure], self.plans[unit.structure]
+    self.progress.stop_clock()
     hp = _padded(self.grids[unit.structure], unit.points, plan.points)
     program = self.program(unit.structure, plan, hp)
     keys = program.seed_keys(
@@ -215,6 +217,13 @@ class _Run:
       t, record = restored.meta['t'], restored.meta['record']
     budget, slots = 64, self.options.chunk_stops
     status = 'done'
+    # A chunk of no steps compiles, so that no rate is measured with it.
+    nothing = np.full(slots, t, np.int32)
+    lanes, _ = program.advance(
+      keys, problem, hp, lanes, np.int32(t), nothing, np.zeros(slots, bool)
+    )
+    jax.block_until_ready(lanes)
+    self.progress.resume_clock()
     while record < len(self.times):
       self.trace(index, t)
       stops, recorded = next_chunk(self.times, record, t, budget, slots)
@@ -227,7 +236,7 @@ class _Run:
       steps, t = int(stops[-1]) - t, int(stops[-1])
       record += int(recorded.sum())
       # Never more than ten times what was just seen to work: the first chunks
-      # hold the compilation and only dispatch, and say little about the rate.
+      # are mostly dispatch and say little about the rate.
       budget = max(
         64, min(10 * steps, steps * self.options.chunk_secs / seconds)
       )

@@ -1,0 +1,1 @@
+"""Configs: one file a system, one variant a figure."""

@@ -1,0 +1,1 @@
+"""Experiments: a trajectory, a law, and whether one obeys the other."""

@@ -1,0 +1,18 @@
+"""`python -m experiments`: what can be run and what it reproduces."""
+
+import importlib
+
+EXPERIMENTS = ('matrix_sensing',)
+
+
+def main() -> None:
+  """Lists experiments and their variants."""
+  for name in EXPERIMENTS:
+    found = importlib.import_module(f'experiments.{name}').EXPERIMENT
+    print(f'python -m experiments.{name}\n  {found.title}')
+    for variant, (what, _) in found.variants.items():
+      print(f'    --config=:{variant:18s}{what}')
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,195 @@
+"""The command line: flags, typed `--config.a.b=v` overrides, help."""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from absl import flags, logging
+from etils import epath
+
+from framework import config as config_lib
+
+__all__ = ['define', 'distributed', 'log_to', 'parse', 'window']
+
+
+def define() -> flags.FlagValues:
+  """Defines the launcher's flags."""
+  string, enum, boolean = (
+    flags.DEFINE_string,
+    flags.DEFINE_enum,
+    flags.DEFINE_boolean,
+  )
+  string('config', None, 'FILE[:variant] with get_config(variant); or :variant')
+  string(
+    'workdir', None, 'where everything goes; runs/<experiment>/... if unset'
+  )
+  enum('resume', 'auto', ['auto', 'never', 'must'], 'go on with a run there?')
+  string('sweep', None, 'grid, e.g. "alpha=0.1,0.3;k=4,5"; the config has one')
+  flags.DEFINE_integer('seeds', None, 'number of seeds', lower_bound=1)
+  flags.DEFINE_integer(
+    'lanes_per_call', 0, 'most lanes in one call; 0: what fits', lower_bound=0
+  )
+  enum('batching', 'auto', ['auto', 'vmap', 'map'], 'how lanes run')
+  flags.DEFINE_float(
+    'checkpoint_every_secs', 300.0, 'seconds between', lower_bound=0.0
+  )
+  flags.DEFINE_integer('keep', 2, 'checkpoints to keep', lower_bound=1)
+  enum('progress', 'auto', ['auto', 'bar', 'log', 'none'], 'how to show it')
+  boolean('dry_run', False, 'say what would be run and its cost; write nothing')
+  enum('mode', 'run', ['run', 'report'], 'report: from stored results only')
+  enum('distributed', 'auto', ['auto', 'on', 'off'], 'jax.distributed')
+  string('coordinator_address', None, 'host:port of process 0')
+  flags.DEFINE_integer('num_processes', None, 'processes in all')
+  flags.DEFINE_integer('process_id', None, 'this process')
+  boolean('tensorboard', False, 'also write TensorBoard events (an extra)')
+  string('profile', None, 'START:STOP, steps of the first block to profile')
+  boolean('deterministic', False, 'deterministic GPU kernels')
+  enum('on_nan', 'freeze', ['freeze', 'stop', 'continue'], 'diverged lanes')
+  boolean('strict', False, 'exit 3 if a claim fails')
+  return flags.FLAGS
+
+
+def parse(argv: Sequence[str], experiment: Any) -> Any:
+  """Flags into FLAGS, overrides into a validated config.
+
+  Args:
+    argv: The command line.
+    experiment: Whose config it is.
+
+  Returns:
+    The config.
+
+  Raises:
+    flags.Error: For a bad flag.
+    ConfigError: For a bad config or override; nothing has been written.
+  """
+  argv = flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False)
+  if any(a in ('--help', '-h', '-help', '--helpfull') for a in argv[1:]):
+    _help(experiment)
+  rest, overrides = _split(argv)
+  left = flags.FLAGS(rest)[1:]
+  if left:
+    raise flags.Error(f'unexpected argument {left[0]!r}; flags start with --')
+  window(flags.FLAGS.profile)
+  config = config_lib.load(_file(experiment, flags.FLAGS.config))
+  config = config_lib.override(config, overrides)
+  if flags.FLAGS.sweep is not None:
+    config = config_lib.override(config, [('sweep', flags.FLAGS.sweep)])
+  if flags.FLAGS.seeds is not None:
+    config = config_lib.override(config, [('seeds', str(flags.FLAGS.seeds))])
+  config_lib.check_grid(config, config.sweep)
+  config_lib.validate(config)
+  return config_lib.normalise(config)
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+  """Takes `--config.path=value` and `--config.path value` out of argv."""
+  rest, overrides = [argv[0]], []
+  words = iter(argv[1:])
+  for word in words:
+    if word == '--':
+      rest += [word, *words]
+    elif word.startswith(('--config.', '-config.')):
+      path, equals, value = (
+        word.lstrip('-').removeprefix('config.').partition('=')
+      )
+      if not equals:
+        value = next(words, None)
+        if value is None:
+          raise flags.Error(f'{word} needs a value: {word}=VALUE')
+      overrides.append((path, value))
+    else:
+      rest.append(word)
+  return rest, overrides
+
+
+def _file(experiment: Any, spec: str | None) -> str:
+  """FILE[:variant]; the experiment's own file where none is named."""
+  own = str(pathlib.Path(experiment.config_file))
+  if spec is None:
+    return own
+  return own + spec if spec.startswith(':') else spec
+
+
+def _help(experiment: Any) -> None:
+  print(f'{experiment.title}\n\nVariants (--config=:NAME):')
+  for name, (what, _) in experiment.variants.items():
+    print(f'  {name:16s}{what}')
+  print('\nFlags:')
+  for name in sorted(flags.FLAGS.flags_by_module_dict()[__name__], key=_name):
+    default = name.default_as_str or 'none'
+    print(f'  --{name.name:22s}{name.help} (default {default})')
+  print('\nConfig (--config.NAME=VALUE):')
+  config = config_lib.load(_file(experiment, None))
+  print(config_lib.describe(config))
+  print("\nJAX's own flags (--jax_platforms, --jax_debug_nans, ...) work too.")
+  sys.exit(0)
+
+
+def _name(flag: flags.Flag) -> str:
+  return flag.name
+
+
+def window(text: str | None) -> tuple[int, int] | None:
+  """START:STOP as two steps.
+
+  Raises:
+    flags.Error: If it is not that.
+
+  >>> window('100:200')
+  (100, 200)
+  """
+  if text is None:
+    return None
+  start, _, stop = text.partition(':')
+  if not (start.isdigit() and stop.isdigit() and int(start) < int(stop)):
+    raise flags.Error(f'--profile={text}: expected START:STOP, e.g. 100:200')
+  return int(start), int(stop)
+
+
+def distributed(values: flags.FlagValues) -> None:
+  """Initialises `jax.distributed` where there is a cluster, and says so."""
+  given = values.coordinator_address is not None
+  if values.distributed == 'off' or (
+    values.distributed == 'auto' and not given and not _cluster()
+  ):
+    return
+  jax.distributed.initialize(
+    coordinator_address=values.coordinator_address,
+    num_processes=values.num_processes,
+    process_id=values.process_id,
+  )
+  logging.info('process %d of %d', jax.process_index(), jax.process_count())
+
+
+def _cluster() -> str:
+  """Which cluster the environment speaks of, '' for none.
+
+  The variables are those that JAX's own detection reads; asking them first
+  keeps a single host from waiting for peers it does not have.
+  """
+  import os
+
+  if len(os.environ.get('TPU_WORKER_HOSTNAMES', '').split(',')) > 1:
+    return 'Cloud TPU'
+  if int(os.environ.get('SLURM_NTASKS', '1')) > 1:
+    return 'Slurm'
+  if int(os.environ.get('OMPI_COMM_WORLD_SIZE', '1')) > 1:
+    return 'Open MPI'
+  if os.environ.get('JAX_COORDINATOR_ADDRESS'):
+    return 'JAX_COORDINATOR_ADDRESS'
+  return ''
+
+
+def log_to(directory: epath.PathLike) -> Any:
+  """Copies the log into log.txt of a local work directory."""
+  import logging as python_logging
+
+  if '://' in str(directory):
+    return None
+  handler = python_logging.FileHandler(epath.Path(directory) / 'log.txt')
+  handler.setFormatter(logging.get_absl_handler().formatter)
+  logging.get_absl_logger().addHandler(handler)
+  return handler
