@@ -73,14 +73,16 @@ def parse(argv: Sequence[str], experiment: Any) -> Any:
   if left:
     raise flags.Error(f'unexpected argument {left[0]!r}; flags start with --')
   window(flags.FLAGS.profile)
+  for name in ('sweep', 'seeds'):
+    if (given := flags.FLAGS[name].value) is not None:
+      overrides.append((name, str(given)))
   config = config_lib.load(_file(experiment, flags.FLAGS.config))
   config = config_lib.override(config, overrides)
-  if flags.FLAGS.sweep is not None:
-    config = config_lib.override(config, [('sweep', flags.FLAGS.sweep)])
-  if flags.FLAGS.seeds is not None:
-    config = config_lib.override(config, [('seeds', str(flags.FLAGS.seeds))])
-  config_lib.check_grid(config, config.sweep)
   config_lib.validate(config)
+  target = getattr(config, 'target', None)
+  if target is not None and not epath.Path(target).is_file():
+    problem = config_lib.Problem('config.target', repr(target), 'a file')
+    raise config_lib.ConfigError([problem])
   return config_lib.normalise(config)
 
 

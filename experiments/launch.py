@@ -44,9 +44,9 @@ def main(experiment: Experiment) -> NoReturn:
 
 def _run(experiment: Experiment, config) -> NoReturn:
   prepare(config.precision)
-  where = FLAGS.workdir or reporting.default_workdir(experiment, config)
-  place = workdir.Workdir(where)
   try:
+    where = FLAGS.workdir or reporting.default_workdir(experiment, config)
+    place = workdir.Workdir(where)
     if FLAGS.mode == 'report':
       config = reporting.stored_config(experiment, place)
       sys.exit(_report(experiment, config, place))

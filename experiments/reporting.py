@@ -92,11 +92,11 @@ def report(experiment: Experiment, config: Any, place: Workdir) -> list:
   place.write('claims.json', claims_lib.to_json(claims))
   place.write('results.csv', results.to_csv(dataset))
   captions = {}
-  for name, (figure, caption) in experiment.figures(
-    config, dataset, claims
-  ).items():
-    plotting.save(figure, place.path / 'figures' / name)
-    captions[name] = caption
+  with plotting.style():
+    figures = experiment.figures(config, dataset, claims)
+    for name, (figure, caption) in figures.items():
+      plotting.save(figure, place.path / 'figures' / name)
+      captions[name] = caption
   page.write(
     place.path,
     title=experiment.title,

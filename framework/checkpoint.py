@@ -185,5 +185,8 @@ def _host_zeros(x: Any) -> np.ndarray:
 
 def _wrap(value: np.ndarray, shape: Any) -> Any:
   if _is_key(shape):
-    return jax.random.wrap_key_data(value)
+    # The name of the generator cannot be asked of a shape.
+    for impl in ('threefry2x32', 'rbg', 'unsafe_rbg'):
+      if jax.random.key(0, impl=impl).dtype == shape.dtype:
+        return jax.random.wrap_key_data(value, impl=impl)
   return value

@@ -249,7 +249,9 @@ def _memory(devices: Sequence[Any]) -> float:
   if devices[0].platform == 'cpu':
     total = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     return 0.4 * total
-  stats = devices[0].memory_stats() or {}
+  # Only a device of this process can be asked.
+  own = [d for d in devices if d.process_index == jax.process_index()]
+  stats = own[0].memory_stats() or {}
   return 0.7 * len(devices) * stats.get('bytes_limit', 8 << 30)
 
 

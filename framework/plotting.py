@@ -1,9 +1,9 @@
 """Figures in one style: trajectories in colour, laws black and dashed.
 
-The only file that imports matplotlib, and never pyplot: no display, no figure
-that lives on, nothing global that stays changed, and safe in threads. Draw data
-first, then each `law`, then labels, then the `legend`: each looks for room that
-is left. Where matplotlib's own methods are called, do so inside `style`.
+matplotlib without pyplot: no display, no figure that lives on, nothing global
+that stays changed, and safe in threads. Draw data first, then each `law`, then
+labels, then the `legend`: each looks for the room that is left. Where methods
+of matplotlib itself are called, do so inside `style`.
 
 >>> t = np.arange(1.0, 100.0)
 >>> with style():
@@ -20,7 +20,7 @@ import math
 import pathlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import matplotlib
 import matplotlib.style
@@ -51,6 +51,8 @@ __all__ = [
   'save',
   'style',
 ]
+
+_Share: TypeAlias = bool | Literal['none', 'all', 'row', 'col']
 
 WIDTHS = {'single': 3.4, 'double': 7.0}  # inches: a column, a page
 _STYLE = pathlib.Path(__file__).with_name('house.mplstyle')
@@ -90,8 +92,8 @@ def figure(
   *,
   nrows: int = 1,
   ncols: int = 1,
-  sharex: bool | str = False,
-  sharey: bool | str = False,
+  sharex: _Share = False,
+  sharey: _Share = False,
   **kwargs: Any,
 ) -> tuple[Figure, Any]:
   """Makes a figure as wide as a column (3.4 in) or a page (7 in).
@@ -271,7 +273,7 @@ def _label_beside(ax: Axes, line: Line2D, label: str) -> bool:
   _layout(ax)
   text = ax.annotate(label, (0, 0), (0, 0), textcoords='offset points')
   text.set(zorder=_Z_LAW + 1, path_effects=[_HALO])
-  size = text.get_window_extent().size
+  size = np.array(text.get_window_extent().size)
   text.remove()
   free, gap, spots = _room(ax), _pixels(ax, _GAP), _along(ax, line)
   from_middle = np.argsort(np.abs(np.arange(len(spots)) - len(spots) / 2))
@@ -279,10 +281,12 @@ def _label_beside(ax: Axes, line: Line2D, label: str) -> bool:
     for sx, sy in ((1, 1), (-1, -1), (-1, 1), (1, -1), (0, 1), (0, -1)):
       centre = spot + np.array([sx, sy]) * (size / 2 + gap)
       if free(Bbox([centre - size / 2, centre + size / 2])):
-        text.xy = ax.transData.inverted().transform(spot)
-        text.set_position((sx * _GAP, sy * _GAP))
-        text.set_ha({1: 'left', 0: 'center', -1: 'right'}[sx])
-        text.set_va({1: 'bottom', -1: 'top'}[sy])
+        text.xy = tuple(ax.transData.inverted().transform(spot))
+        text.set(
+          position=(sx * _GAP, sy * _GAP),
+          ha={1: 'left', 0: 'center', -1: 'right'}[sx],
+          va={1: 'bottom', -1: 'top'}[sy],
+        )
         ax.add_artist(text)
         return True
   return False
@@ -346,8 +350,8 @@ def label_ends(
 def _apart(wanted: Sequence[float], gap: float) -> list[float]:
   """Ascending places in [0, 1], moved up, then down, to be `gap` apart.
 
-  >>> _apart([0.5, 0.5, 0.9], 0.2)
-  [0.5, 0.7, 0.9]
+  >>> _apart([0.25, 0.25, 1.0], 0.25)
+  [0.25, 0.5, 0.875]
   """
   places, low, high = [], gap / 2, 1 - gap / 2
   for y in wanted:
@@ -378,8 +382,8 @@ def legend(ax: Axes, **kwargs: Any) -> Legend:
   """
   if not kwargs.get('handles') and not ax.get_legend_handles_labels()[0]:
     raise ValueError('nothing in the axes has a label')
-  if ax.get_legend():
-    ax.get_legend().remove()
+  if old := ax.get_legend():
+    old.remove()
   _layout(ax)
   free = _room(ax)
   for place in _CORNERS + _SIDES:
@@ -392,12 +396,12 @@ def legend(ax: Axes, **kwargs: Any) -> Legend:
 
 def _legend_below(ax: Axes, **kwargs: Any) -> Legend:
   fig = ax.figure.canvas.figure
-  around = ax.get_tightbbox()
+  around = ax.get_tightbbox() or ax.bbox
   # In inches below the axes, for the layout will change their height.
   drop = (ax.bbox.y0 - around.y0) / fig.dpi
   below = ScaledTranslation(0, -drop, fig.dpi_scale_trans)
   count = len(kwargs.get('handles') or ax.get_legend_handles_labels()[0])
-  place = {
+  place: dict[str, Any] = {
     'loc': 'upper center',
     'bbox_to_anchor': (0.5, 0),
     'bbox_transform': ax.transAxes + below,
@@ -428,7 +432,7 @@ def _room(ax: Axes) -> Callable[[Bbox], bool]:
   outlines, regions, points, boxes = [], [], [np.zeros((0, 2))], []
   for line in ax.lines:
     path = line.get_transform().transform_path(line.get_path())
-    points.append(path.vertices)
+    points.append(np.asarray(path.vertices))
     if line.get_linestyle() not in ('None', ' ', ''):
       outlines.append(path)
   for drawn in ax.collections:
@@ -466,7 +470,9 @@ def _room(ax: Axes) -> Callable[[Bbox], bool]:
 def _segments(paths: Sequence[Path]) -> Float[np.ndarray, 'segments 2 2']:
   """The straight pieces of paths; none across a gap (NaN) in one."""
   # `Path.intersects_bbox` would bridge the gap.
-  chains = [c for p in paths for c in p.to_polygons(closed_only=False)]
+  chains = [
+    np.asarray(c) for p in paths for c in p.to_polygons(closed_only=False)
+  ]
   return np.concatenate(
     [np.stack([c[:-1], c[1:]], 1) for c in chains] or [np.zeros((0, 2, 2))]
   )
@@ -478,8 +484,9 @@ def _cross(segments: Float[np.ndarray, 'segments 2 2'], box: Bbox) -> bool:
   >>> _cross(np.array([[[0.0, 0.5], [9.0, 0.5]]]), Bbox([[1, 0], [2, 1]]))
   True
   """
-  half = box.size / 2
-  middle = segments.mean(axis=1) - (box.min + half)
+  low, high = np.asarray(box.min), np.asarray(box.max)
+  half = (high - low) / 2
+  middle = segments.mean(axis=1) - (low + half)
   reach = np.abs(along := (segments[:, 1] - segments[:, 0]) / 2)
   beside = np.abs(middle[:, 0] * along[:, 1] - middle[:, 1] * along[:, 0])
   near = (np.abs(middle) <= half + reach).all(axis=1)
@@ -544,9 +551,11 @@ def heatmap(
     # The background, seen through cells that are not there.
     empty = {'facecolor': '#f2f2f2', 'edgecolor': '#9a9a9a', 'hatch': '/////'}
     ax.patch.set(**empty, linewidth=0)
-    if not ax.figure.legends:  # once for all panels
-      note = Patch(**empty, linewidth=0, label='not reached')
-      ax.figure.legend(handles=[note], loc='outside lower right')
+    name = 'not reached'  # said once for all panels
+    if name not in [x.get_label() for x in ax.figure.legends]:
+      note = Patch(**empty, linewidth=0, label=name)
+      note = ax.figure.legend(handles=[note], loc='outside lower right')
+      note.set_label(name)
   return mesh
 
 
@@ -554,18 +563,16 @@ def _centred(
   ax: Axes, which: Literal['x', 'y'], values: Sequence[Any]
 ) -> Float[np.ndarray, ' edges']:
   """Sets up an axis for cells centred on values; returns their edges."""
-  try:
-    if len(values) == 1 or any(isinstance(v, (bool, str)) for v in values):
-      raise TypeError('names')
-    x = np.asarray(values, np.float64)
-  except (TypeError, ValueError):
-    x, names, log = np.arange(len(values)), [str(v) for v in values], False
+  x, log = np.asarray(values), False
+  names = [str(value) for value in values]
+  if x.size < 2 or x.dtype.kind not in 'iuf':
+    x = np.arange(x.size)
+  elif not np.isfinite(x).all() or (np.diff(x) <= 0).any():
+    raise ValueError(
+      f'{which} values are {", ".join(names)}, expected finite, ascending'
+    )
   else:
-    if not np.isfinite(x).all() or (np.diff(x) <= 0).any():
-      raise ValueError(
-        f'{which} values are {list(values)}, expected finite, ascending'
-      )
-    names, log = [f'{v:.3g}' for v in x], _even_in_log(x)
+    names, log = [f'{value:.3g}' for value in x], _even_in_log(x)
   ax.set(**{f'{which}scale': 'log' if log else 'linear'})
   axis = getattr(ax, f'{which}axis')
   axis.set_minor_locator(NullLocator())

@@ -10,6 +10,7 @@ so writing it twice (after a kill) writes the same.
 import csv
 import io
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -99,16 +100,17 @@ class Records:
       )
 
   def _coordinate(self, name: str, values: Sequence[Any]) -> None:
-    if name in self._group:
-      return
     array = np.asarray(values)
-    if array.dtype.kind in 'US':
-      new = self._group.create_array(
-        name, shape=array.shape, dtype=str, dimension_names=(name,)
+    text = array.dtype.kind in 'US'
+    if name not in self._group:
+      self._group.create_array(
+        name,
+        shape=array.shape,
+        dtype=str if text else array.dtype,
+        dimension_names=(name,),
       )
-      new[:] = array.astype(object)
-    else:
-      self._group.create_array(name, data=array, dimension_names=(name,))
+    # Every time: a kill may have come between making it and filling it.
+    self._group[name][:] = array.astype(object) if text else array
 
   def _array(self, name, shape, dims, chunks, attributes) -> None:
     if name not in self._group:
@@ -148,17 +150,17 @@ class Records:
       structure, [len(v) for v in self._layout.structure.values()] or [1]
     )
     outer = tuple(int(i) for i in outer) if self._layout.structure else ()
+    grid = [len(v) for v in self._layout.hp.values()]
     for name, value in values.items():
       array = self._group[name]
       value = np.moveaxis(np.asarray(value, np.float64), 1, 0)
-      for where, inner in _runs(
-        points, [len(v) for v in self._layout.hp.values()]
-      ):
-        region = outer + inner + (seeds,)
-        if times is not None:
-          region += (times,)
-        part = value[where] if self._layout.hp else value[0]
-        array[region] = part
+      rest = (seeds,) if times is None else (seeds, times)
+      for box in _boxes(points.start, points.stop, grid):
+        first = np.ravel_multi_index([b.start for b in box], grid)
+        sides = [b.stop - b.start for b in box]
+        there = int(first) - points.start if grid else 0
+        part = value[there : there + math.prod(sides)]
+        array[outer + box + rest] = part.reshape(sides + [*value.shape[1:]])
 
 
 def open(workdir: epath.PathLike):
@@ -220,29 +222,33 @@ def _path(workdir: epath.PathLike) -> str:
   return str(epath.Path(workdir) / NAME)
 
 
-def _runs(points: slice, shape: list[int]):
-  """Splits a C-order range into runs along the last axis.
+def _boxes(start: int, stop: int, shape: list[int]):
+  """Splits a C-order range into boxes, as few as there can be.
+
+  Every write of a region reads and writes whole chunks of the store, so their
+  number is what counts.
 
   Yields:
-    (slice of the range counted from its start, index into the axes).
+    A slice of each axis.
 
-  >>> list(_runs(slice(1, 5), [2, 3]))
-  [(slice(0, 2, None), (0, slice(1, 3, None))),
-   (slice(2, 4, None), (1, slice(0, 2, None)))]
+  >>> list(_boxes(0, 6, [2, 3]))
+  [(slice(0, 2, None), slice(0, 3, None))]
+  >>> list(_boxes(1, 5, [2, 3]))
+  [(slice(0, 1, None), slice(1, 3, None)),
+   (slice(1, 2, None), slice(0, 2, None))]
   """
   if not shape:
-    yield slice(0, 1), ()
+    yield ()
     return
-  last = shape[-1]
-  start = points.start
-  while start < points.stop:
-    stop = min(points.stop, (start // last + 1) * last)
-    *outer, column = np.unravel_index(start, shape)
-    yield (
-      slice(start - points.start, stop - points.start),
-      (
-        *(int(i) for i in outer),
-        slice(int(column), int(column) + stop - start),
-      ),
-    )
-    start = stop
+  row = math.prod(shape[1:])
+  while start < stop:
+    first, within = divmod(start, row)
+    if within or stop - start < row:
+      end = min(stop, (first + 1) * row)
+      for box in _boxes(within, within + end - start, shape[1:]):
+        yield (slice(first, first + 1), *box)
+    else:
+      last = stop // row
+      end = last * row
+      yield (slice(first, last), *(slice(0, n) for n in shape[1:]))
+    start = end

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from etils import epath
@@ -106,6 +105,9 @@ def run(
 
   Returns:
     An `Outcome`.
+
+  Raises:
+    ValueError: If the job or an option makes no sense.
   """
   return _Run(
     job, workdir, options or Options(), progress or Progress('none')
@@ -151,11 +153,16 @@ class _Run:
   """One call of `run`: what its methods share."""
 
   def __init__(self, job, workdir, options: Options, progress: Progress):
+    _check(job, options)
     self.job, self.options, self.progress = job, options, progress
     self.layout = job.layout
     self.times = np.asarray(job.layout.times, np.int32)
     self.arms = list(job.arms)
-    self.grids = [sweep.points(a.hp, self.layout.hp) for a in self.arms]
+    # As arrays: a Python number has one dtype in a trace, another in a shape.
+    self.grids = [
+      jax.tree.map(np.asarray, sweep.points(a.hp, self.layout.hp))
+      for a in self.arms
+    ]
     self.writes = jax.process_index() == 0
     self.store = None
     if self.writes:
@@ -195,6 +202,7 @@ class _Run:
       self.checkpoints.wait()
     finally:
       self.progress.end()
+      self.trace(-1, 0)  # of no block: ends it
       self.checkpoints.close()
     lanes = sum(u.lanes for u in units)
     if status == 'done' and self.diverged == lanes:
@@ -213,10 +221,13 @@ class _Run:
     problem, lanes = program.start(keys, hp, arm.data)
     t = record = 0
     if restored:
-      lanes = jax.tree.map(jnp.asarray, restored.tree)
+      # Laid out like fresh ones, or everything would be compiled once more.
+      lanes = jax.tree.map(
+        lambda x, fresh: jax.device_put(x, fresh.sharding), restored.tree, lanes
+      )
       t, record = restored.meta['t'], restored.meta['record']
-    budget, slots = 64, self.options.chunk_stops
-    status = 'done'
+    budget, slots = 16, self.options.chunk_stops
+    status = self.verdict(unit, lanes)
     # A chunk of no steps compiles, so that no rate is measured with it.
     nothing = np.full(slots, t, np.int32)
     lanes, _ = program.advance(
@@ -224,50 +235,63 @@ class _Run:
     )
     jax.block_until_ready(lanes)
     self.progress.resume_clock()
-    while record < len(self.times):
+    while status == 'done' and record < len(self.times):
       self.trace(index, t)
-      stops, recorded = next_chunk(self.times, record, t, budget, slots)
+      stops, recorded = next_chunk(
+        self.times, record, t, self.until_edge(index, t, budget), slots
+      )
       began = time.monotonic()
       lanes, records = program.advance(
         keys, problem, hp, lanes, np.int32(t), stops, recorded
       )
-      alive = self.write(unit, record, recorded, records, lanes)
+      # Steps alone: were writing in it, slow writing would shrink the chunks
+      # until there is nothing but writing.
+      jax.block_until_ready(lanes)
       seconds = max(time.monotonic() - began, 1e-6)
+      self.write(unit, record, recorded, records)
       steps, t = int(stops[-1]) - t, int(stops[-1])
       record += int(recorded.sum())
       # Never more than ten times what was just seen to work: the first chunks
       # are mostly dispatch and say little about the rate.
       budget = max(
-        64, min(10 * steps, steps * self.options.chunk_secs / seconds)
+        1, min(10 * steps, steps * self.options.chunk_secs / seconds)
       )
-      budget = int(_agree(budget))
+      budget = int(_agree(float(budget)))  # one dtype on all processes
       self.progress.advanced(unit.lanes * steps, self.label(unit))
-      if self.options.on_nan == 'stop' and not alive.all():
-        status = 'diverged'
-      elif self.stop_asked():
+      status = self.verdict(unit, lanes)
+      if status == 'done' and self.stop_asked():
         status = 'preempted'
       place = {'unit': index, 't': t, 'record': record}
       if status != 'done' or self.due():
         self.save(place, lanes, wait=status != 'done')
-      if status != 'done':
+      if status == 'preempted':
         return status
-      if self.options.on_nan == 'freeze' and not alive.any():
+      if self.options.on_nan == 'freeze' and not self.alive(unit, lanes).any():
         self.progress.advanced(unit.lanes * (self.steps - t), self.label(unit))
         break
+    self.mark(unit, lanes)
+    if status != 'done':
+      return status
     self.conclude(unit, program, keys, problem, hp, lanes)
     if index + 1 == len(self.units()):
       place = {'unit': index, 't': t, 'record': len(self.times)}
       self.save(place, lanes, wait=True, diverged=self.diverged - self.dead)
     return status
 
-  def write(self, unit: Unit, record: int, recorded, records, lanes):
-    """Writes the records of a chunk; which real lanes are alive."""
-    real = (_length(unit.seeds), _length(unit.points))
+  def alive(self, unit: Unit, lanes: Lanes) -> np.ndarray:
+    """Which lanes of a block, padding left out, are alive."""
+    return _real(unit, to_host(lanes.alive))
+
+  def verdict(self, unit: Unit, lanes: Lanes) -> str:
+    """'diverged' if a lane has and that is to stop the run, else 'done'."""
+    stops = self.options.on_nan == 'stop' and not self.alive(unit, lanes).all()
+    return 'diverged' if stops else 'done'
+
+  def write(self, unit: Unit, record: int, recorded, records) -> None:
+    """Writes the records of a chunk."""
     values = {
-      n: x[: real[0], : real[1]][:, :, recorded]
-      for n, x in to_host(records).items()
+      n: _real(unit, x)[:, :, recorded] for n, x in to_host(records).items()
     }
-    alive = to_host(lanes.alive)[: real[0], : real[1]]
     count = int(recorded.sum())
     if count and self.store:
       span = slice(record, record + count)
@@ -278,20 +302,23 @@ class _Run:
         self.options.listener(
           self.layout.structures[unit.structure], self.times[span], values
         )
-    return alive
 
-  def conclude(self, unit: Unit, program, keys, problem, hp, lanes) -> None:
-    """Writes what is observed once, at the end, and which lanes diverged."""
-    real = (_length(unit.seeds), _length(unit.points))
-    when = to_host(lanes.diverged_at)[: real[0], : real[1]]
+  def mark(self, unit: Unit, lanes: Lanes) -> None:
+    """Writes and counts which lanes of a block diverged."""
+    when = _real(unit, to_host(lanes.diverged_at))
     values = {'diverged_at': np.where(when < 0, np.nan, when)}
-    if program.final:
-      last = to_host(program.final(keys, problem, hp, lanes))
-      values |= {n: x[: real[0], : real[1]] for n, x in last.items()}
     if self.store:
       self.store.write(unit.structure, unit.points, unit.seeds, values)
     self.dead = int((when >= 0).sum())
     self.diverged += self.dead
+
+  def conclude(self, unit: Unit, program, keys, problem, hp, lanes) -> None:
+    """Writes what is observed once, at the end."""
+    if program.final:
+      last = to_host(program.final(keys, problem, hp, lanes))
+      values = {n: _real(unit, x) for n, x in last.items()}
+      if self.store:
+        self.store.write(unit.structure, unit.points, unit.seeds, values)
 
   def save(self, place, lanes, *, wait: bool, diverged: int | None = None):
     """Saves the state that the records on disk lead up to."""
@@ -320,15 +347,18 @@ class _Run:
 
   def trace(self, index: int, t: int) -> None:
     """Starts and stops the profiler around the asked-for steps."""
-    if not self.options.profile or index:
-      return
-    start, stop = self.options.profile
-    if start <= t < stop and not self.tracing:
+    start, stop = self.options.profile or (0, 0)
+    inside = not index and start <= t < stop
+    if inside and not self.tracing:
       jax.profiler.start_trace(str(self.workdir / 'profile'))
-      self.tracing = True
-    if t >= stop and self.tracing:
+    if self.tracing and not inside:
       jax.profiler.stop_trace()
-      self.tracing = False
+    self.tracing = inside
+
+  def until_edge(self, index: int, t: int, budget: int) -> int:
+    """The budget, cut so that no chunk runs across an end of the profile."""
+    edges = self.options.profile if self.options.profile and not index else ()
+    return min([budget, *(edge - t for edge in edges if edge > t)])
 
   @property
   def steps(self) -> int:
@@ -358,12 +388,14 @@ class _Run:
   def lay_out(self, stored: Sequence[dict] | None) -> list[Plan]:
     """The plan of each setting: as stored with the checkpoint, or chosen."""
     chosen = [
-      plan_lib.choose(
-        plan_lib.sizes(arm.system, grid, arm.data),
-        len(self.layout.seeds),
-        self.layout.points,
-        batching=self.options.batching,
-        lanes_per_call=self.options.lanes_per_call,
+      _same(
+        plan_lib.choose(
+          plan_lib.sizes(arm.system, grid, arm.data),
+          len(self.layout.seeds),
+          self.layout.points,
+          batching=self.options.batching,
+          lanes_per_call=self.options.lanes_per_call,
+        )
       )
       for arm, grid in zip(self.arms, self.grids, strict=True)
     ]
@@ -449,6 +481,21 @@ class _Run:
     return found
 
 
+def _check(job: Job, options: Options) -> None:
+  """Refuses what would go wrong later and less clearly."""
+  times, structures = np.asarray(job.layout.times), job.layout.structures
+  if len(job.arms) != len(structures):
+    raise ValueError(f'{len(job.arms)} arms for {len(structures)} structures')
+  if not times.size or times[0] < 0 or np.any(np.diff(times) <= 0):
+    raise ValueError(f'record times {times}, expected increasing steps >= 0')
+  if options.on_nan not in ('freeze', 'stop', 'continue'):
+    raise ValueError(
+      f'on_nan is {options.on_nan!r}, expected freeze, stop or continue'
+    )
+  if options.chunk_stops < 1:
+    raise ValueError(f'chunk_stops is {options.chunk_stops}, expected >= 1')
+
+
 def _agree(value: Any, any_process: bool = False) -> Any:
   """One value for all processes: process 0's, or whether any has it."""
   if jax.process_count() == 1:
@@ -458,6 +505,12 @@ def _agree(value: Any, any_process: bool = False) -> Any:
   if any_process:
     return np.any(multihost_utils.process_allgather(np.asarray(value)))
   return multihost_utils.broadcast_one_to_all(np.asarray(value))
+
+
+def _same(plan: Plan) -> Plan:
+  """Process 0's plan: it depends on memory, which may differ between hosts."""
+  *numbers, points = _agree(np.array([*plan[:-1], plan.sharded == 'point']))
+  return Plan(*map(int, numbers), 'point' if points else 'seed')
 
 
 def _padded(grid: PyTree, points: slice, size: int) -> PyTree:
@@ -476,5 +529,7 @@ def _repeat_last(values: list, size: int) -> list:
   return values + [values[-1]] * (size - len(values))
 
 
-def _length(part: slice) -> int:
-  return part.stop - part.start
+def _real(unit: Unit, x: np.ndarray) -> np.ndarray:
+  """Without the lanes that only fill up the block."""
+  seeds, points = unit.seeds, unit.points
+  return x[: seeds.stop - seeds.start, : points.stop - points.start]

@@ -46,7 +46,8 @@ def points(hp: PyTree, axes: Mapping[str, Sequence[float]]) -> PyTree:
     scalars (and so stay shared by all lanes).
 
   Raises:
-    ValueError: If an axis is not a field of `hp` or has no values.
+    ValueError: If an axis is not a field of `hp`, has no values, or one that
+      the field's type cannot hold.
 
   >>> from typing import NamedTuple
   >>> class Hp(NamedTuple):
@@ -63,12 +64,21 @@ def points(hp: PyTree, axes: Mapping[str, Sequence[float]]) -> PyTree:
     if not len(values):
       raise ValueError(f'sweep axis {name}: no values')
   grid = np.meshgrid(
-    *(np.asarray(v, np.asarray(getattr(hp, n)).dtype) for n, v in axes.items()),
+    *(_values(n, v, getattr(hp, n)) for n, v in axes.items()),
     indexing='ij',
   )
   return hp._replace(
     **{name: g.ravel() for name, g in zip(axes, grid, strict=True)}
   )
+
+
+def _values(name: str, values: Sequence[float], field: Any) -> np.ndarray:
+  """Values of an axis in the dtype of the field that they replace."""
+  dtype = np.asarray(field).dtype
+  found = np.asarray(values, dtype)
+  if not jnp.issubdtype(dtype, jnp.inexact) and np.any(found != values):
+    raise ValueError(f'sweep axis {name}: {values}, expected {dtype} values')
+  return found
 
 
 class Program:
@@ -96,7 +106,7 @@ class Program:
       plan: How lanes are laid out.
       hp: Hyperparameters of one block; swept ones have an axis of points.
       data: Shared arrays for `system.sample`, or None.
-      mask: Whether records of a diverged lane are NaN from there on.
+      mask: Whether what is observed of a diverged lane is NaN from there on.
       final: (state, problem, hp) -> {name: array}, observed once, at the end.
       devices: Devices to shard over; the first `plan.devices` are used.
     """
@@ -122,7 +132,7 @@ class Program:
       donate=(3,),
     )
     self.final = final and self._compile(
-      functools.partial(self._final, final), [*fixed, lane], lane
+      functools.partial(self._final, final, mask=mask), [*fixed, lane], lane
     )
 
   def seed_keys(self, seeds: Sequence[int]) -> Array:
@@ -201,7 +211,7 @@ class Program:
     ]
     return self._over(one, axes, Varies(True, True))(keys, problem, hp, lanes)
 
-  def _final(self, final, keys, problem, hp, lanes):
+  def _final(self, final, keys, problem, hp, lanes, *, mask):
     """Observes the last state of each lane, one lane at a time."""
     axes = [
       Varies(True, False),
@@ -212,10 +222,10 @@ class Program:
 
     def one(key, problem, hp, lanes):
       del key
-      return {
-        name: _nan_unless(lanes.alive, x)
-        for name, x in final(lanes.state, problem, hp).items()
-      }
+      last = final(lanes.state, problem, hp)
+      if mask:
+        last = {n: _nan_unless(lanes.alive, x) for n, x in last.items()}
+      return last
 
     return self._over(one, axes, Varies(True, True), batch=(1, 1))(
       keys, problem, hp, lanes

@@ -186,7 +186,7 @@ def linspaced(steps: int, every: int) -> np.ndarray:
     Increasing int32 steps, first 0, last T.
 
   Raises:
-    ValueError: If an argument is below 1.
+    ValueError: If an argument is not an integer in [1, 2^31).
 
   >>> linspaced(10, 4).tolist()
   [0, 4, 8, 10]
@@ -207,7 +207,7 @@ def logspaced(steps: int, per_decade: int = 20) -> np.ndarray:
     Increasing int32 steps, first 0, last T.
 
   Raises:
-    ValueError: If an argument is below 1.
+    ValueError: If an argument is not an integer in [1, 2^31).
 
   >>> logspaced(100, 3).tolist()
   [0, 1, 2, 5, 10, 22, 46, 100]
@@ -220,5 +220,6 @@ def logspaced(steps: int, per_decade: int = 20) -> np.ndarray:
 
 def _check_at_least_one(**values: Any) -> None:
   for name, value in values.items():
-    if value < 1:
-      raise ValueError(f'{name} is {value}, expected an integer >= 1')
+    # The comparison with the ends refuses nan, too.
+    if not 1 <= value < 2**31 or value != int(value):
+      raise ValueError(f'{name} is {value}, expected an integer in [1, 2^31)')

@@ -56,7 +56,7 @@ class Workdir:
       return None
     try:
       found = json.loads(path.read_text())
-      found['hash'], found['config']  # noqa: B018  (both must be there)
+      found['hash'], found['config']  # both must be there
       return found
     except (ValueError, KeyError, TypeError) as error:
       raise WorkdirError(f'{path} is damaged: {error}') from None
@@ -117,10 +117,13 @@ class Workdir:
 
   def _move_aside(self) -> None:
     number = 1
-    while (aside := self.path.parent / f'{self.path.name}.old-{number}').exists():
+    while self._old(number).exists():
       number += 1
     self.unlock()
-    self.path.rename(aside)
+    self.path.rename(self._old(number))
+
+  def _old(self, number: int) -> epath.Path:
+    return self.path.parent / f'{self.path.name}.old-{number}'
 
   def lock(self) -> None:
     """Makes sure that no other process writes here (local paths only).
@@ -163,7 +166,8 @@ class Workdir:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-_OWN = {'.lock', 'log.txt'}
+# What a run killed before it had a config.json may leave.
+_OWN = {'.lock', 'log.txt', '.config.json.partial'}
 
 
 def facts(argv: Sequence[str]) -> dict[str, Any]:
@@ -177,8 +181,16 @@ def facts(argv: Sequence[str]) -> dict[str, Any]:
   """
   import jax
 
-  packages = ('jax', 'jaxlib', 'flax', 'optax', 'chex', 'orbax-checkpoint',
-              'numpy', 'training-dynamics')
+  packages = (
+    'jax',
+    'jaxlib',
+    'flax',
+    'optax',
+    'chex',
+    'orbax-checkpoint',
+    'numpy',
+    'training-dynamics',
+  )
   devices = jax.devices()
   return {
     'argv': list(argv),

@@ -1,8 +1,10 @@
 """What the paper and its linearisation predict, against what was measured.
 
-Windows: a linear rate is fitted on the second half of the way to 1e-22 (or to
-the last step), past the transient and above rounding; a power law on the last
-factor of ten of time, if that lies beyond ten times the crossover 1/(2ηα²).
+Windows: a linear rate is fitted on the last third of the way to 1e-26 (or to
+the last step): as late as can be, for the slowest mode rules only in the end,
+and a thousand times above the square of rounding. A power law is fitted on the
+last factor of ten of time, if that lies beyond fifty times the
+crossover 1/(2ηα²).
 Tolerances are those of float64 runs at n = 30 ... 50 with five seeds.
 """
 
@@ -24,7 +26,7 @@ from framework.matrix_sensing import theory
 __all__ = ['claims', 'lanes', 'linear_rates', 'prepared']
 
 PAPER = 'Xiong, Ding, Du 2023'
-FLOOR = 1e-22
+FLOOR = 1e-26
 
 
 def claims(config: Any, dataset: Any) -> list[Claim]:
@@ -85,16 +87,17 @@ def lanes(dataset: Any, name: str, **where: Any) -> np.ndarray:
 
 
 def linear_rates(t: np.ndarray, error: np.ndarray) -> fits.Fit:
-  """Slope of ln(squared error) on the second half of the way to the floor."""
+  """Slope of ln(squared error) on the last third of the way to the floor."""
   reached = fits.first_passage(t, error, FLOOR)
   end = np.where(np.isnan(reached), t[-1], reached)
-  where = fits.after(t, end / 2) & (t <= end[..., None])
+  where = fits.after(t, 2 * end / 3) & (t <= end[..., None])
   return fits.exponential(t, error, where=where)
 
 
-def _late(config: Any, alpha: float, eta: float) -> float:
-  """How far the last decade lies beyond the crossover."""
-  return config.steps / 10 / float(theory.crossover(eta, alpha))
+def _beyond_crossover(config: Any, ds: Any, where: dict) -> np.ndarray:
+  """T/10 over the crossover 1/(2ηα²), in each lane."""
+  start = theory.crossover(_axis(ds, 'eta', where), _axis(ds, 'alpha', where))
+  return config.steps / 10 / np.asarray(start)
 
 
 def _symmetric(config: Any, ds: Any) -> list[Claim]:
@@ -174,19 +177,16 @@ def _exact(config, ds, here, name, t, error) -> list[Claim]:
 
 def _over(config, ds, here, name, t, error) -> list[Claim]:
   """At k > r: the squared error falls as 1/T², and no faster."""
-  alpha, eta = _axis(ds, 'alpha', here), _axis(ds, 'eta', here)
-  late = (
-    np.array([_late(config, a, e) for a, e in np.broadcast(alpha, eta)]) >= 10
-  )
+  eta = _axis(ds, 'eta', here)
+  late = _beyond_crossover(config, ds, here) >= 50
   if not late.any():
     return [
       untestable(
         f'{name}.exponent',
-        'the squared error falls as 1/T²',
+        'the squared error falls as T⁻²',
         PAPER,
-        f'T/10 = {config.steps / 10:g} is less than ten times the crossover '
-        f'1/(2ηα²) = {float(theory.crossover(eta.max(), alpha.max())):.3g}: '
-        'more steps or a larger alpha are needed',
+        'T/10 is below fifty times the crossover 1/(2ηα²) in every lane: more '
+        'steps or a larger alpha are needed',
         predicted=-2.0,
       )
     ]
@@ -204,8 +204,8 @@ def _over(config, ds, here, name, t, error) -> list[Claim]:
         -2.0,
         slopes,
         atol=0.03,
-        derivation='the logarithm in 1/x² = 2ηt + (3/2)η ln t bends the slope '
-        'by 0.012 at T = 2e4',
+        derivation='fifty crossovers on, the start bends the slope by 0.016, '
+        'times 1.8 at the edge of its spectrum',
       ),
       equals(
         f'{name}.constant',
@@ -256,98 +256,84 @@ def _over(config, ds, here, name, t, error) -> list[Claim]:
 
 
 def _asymmetric(config: Any, ds: Any) -> list[Claim]:
-  t = ds['time'].values
   made = []
   for setting in ds['setting'].values:
-    here = {'setting': setting, 'tied': 0.0}
     if 0.0 in ds['tied'].values:
-      rates, alphas = [], []
-      for alpha in ds['alpha'].values:
-        at = {**here, 'alpha': alpha}
-        slope = linear_rates(t, lanes(ds, 'squared_error', **at)).slope
-        rates.append(slope)
-        alphas.append(alpha)
-        made += _asymmetric_rate(ds, at, f'{setting}.alpha={alpha:g}', slope)
-      made += _alpha_exponent(setting, np.array(alphas), np.array(rates))
+      made += _untied(config, ds, {'setting': setting, 'tied': 0.0})
     if 1.0 in ds['tied'].values and setting == 'population':
-      error = lanes(ds, 'squared_error', setting=setting, tied=1.0)
-      alpha = _axis(ds, 'alpha', {'setting': setting, 'tied': 1.0})
-      late = np.array([_late(config, a, config.eta) for a in alpha]) >= 5
-      slopes = fits.power_law(t, error, fits.last_decade(t)).slope[late]
-      made.append(
-        equals(
-          f'{setting}.tied',
-          'control: with G_0 = F_0 there is no imbalance, '
-          'and it must not be linear: T⁻² as for XXᵀ',
-          'derived: Δ = 0 is conserved when D is symmetric',
-          -2.0,
-          slopes,
-          atol=0.1,
-          derivation='last decade, five crossovers on: 2/(1 + t*/t) is 0.1 off',
-        )
-        if late.any()
-        else untestable(
-          f'{setting}.tied',
-          'control: G_0 = F_0 is not linear',
-          PAPER,
-          'T is too short for the crossover',
-          predicted=-2.0,
-        )
-      )
+      made.append(_tied(config, ds, {'setting': setting, 'tied': 1.0}))
   return made
 
 
-def _asymmetric_rate(ds, at, name, slope) -> list[Claim]:
-  """The rate at one α against the imbalance left and the linearisation."""
-  eta = _axis(ds, 'eta', at)
-  noise = np.asarray(
-    theory.linear_rate(eta, lanes(ds, 'noise_eigenvalue', **at))
-  )
-  ntk = np.asarray(theory.linear_rate(eta, lanes(ds, 'ntk_min', **at)))
+def _untied(config: Any, ds: Any, here: dict) -> list[Claim]:
+  """F_0 and G_0 independent: linear, at a rate that grows as α²."""
+  setting = here['setting']
+  error = lanes(ds, 'squared_error', **here)
+  alpha, eta = _axis(ds, 'alpha', here), _axis(ds, 'eta', here)
+  slope = linear_rates(ds['time'].values, error).slope
+  arrived = error[:, -1] < 1e-8
+  statement = 'linear at the rate 2 ln(1 − ηλ⁺_min(JᵀJ))'
+  if not arrived.any():
+    reason = f'no lane is below 1e-8 at T = {config.steps}'
+    return [untestable(f'{setting}.ntk', statement, PAPER, reason)]
+  ntk = np.asarray(theory.linear_rate(eta, lanes(ds, 'ntk_min', **here)))
   made = [
     within(
-      f'{name}.ntk',
-      'linear at the rate 2 ln(1 − ηλ⁺_min(JᵀJ))',
+      f'{setting}.ntk',
+      f'{statement}, at every α ({arrived.sum()} of {len(arrived)} lanes are '
+      'below 1e-8 at T)',
       'derived: the step linearised at its limit',
       0.92,
       1.08,
-      slope / ntk,
+      (slope / ntk)[arrived],
       each=True,
       derivation='ratio to the law; modes near the slowest in the window',
     )
   ]
-  if at['setting'] == 'population':
-    made.append(
-      within(
-        f'{name}.noise',
-        'the rate is 2 ln(1 − ηλ_min(F_∞ᵀF_∞ on the noise block))',
-        'derived: G⁺ = G(I − ηFᵀF) on the noise block',
-        0.98,
-        1.02,
-        slope / noise,
-        each=True,
-        derivation='ratio to the law; 1.6 % at α = 0.7, under 1 % below',
+  if setting == 'population':
+    eigenvalue = lanes(ds, 'noise_eigenvalue', **here)
+    noise = np.asarray(theory.linear_rate(eta, eigenvalue))
+    sigma_r = 1 / _axis(ds, 'kappa', here)
+    # Above, the cross block of the signal is slower than the noise block.
+    slowest = arrived & (alpha**2 <= sigma_r)
+    if slowest.any():
+      made.append(
+        within(
+          f'{setting}.noise',
+          'for α² <= σ_r it is 2 ln(1 − ηλ_min(F_∞ᵀF_∞))',
+          'derived: G⁺ = G(I − ηFᵀF) on the noise rows of G',
+          0.98,
+          1.02,
+          (slope / noise)[slowest],
+          each=True,
+          derivation='ratio to the law; 1.6 % at α = 0.7, under 1 % below',
+        )
       )
-    )
-  return made
+  return made + _alpha_exponent(setting, alpha, slope, arrived, ds)
 
 
-def _alpha_exponent(setting, alphas, rates) -> list[Claim]:
+def _alpha_exponent(setting, alpha, slope, arrived, ds) -> list[Claim]:
   """The rate grows as α² while the noise block is the slowest."""
-  small = (alphas >= 0.15) & (alphas <= 0.5)
   statement = 'the rate grows as α² for α in [0.18, 0.5]'
   source = f'{PAPER}: exp(−Ω(α²T)) for k > r'
-  if small.sum() < 3:
+  small = arrived & (alpha > 0.17) & (alpha < 0.51)
+  if len(np.unique(alpha[small])) < 3:
     return [
       untestable(
         f'{setting}.exponent',
         statement,
         source,
-        f'{small.sum()} values of alpha in [0.15, 0.5], three are needed',
+        'fewer than three values of α there have arrived below 1e-8 by T',
         predicted=2.0,
       )
     ]
-  exponents = fits.power_law(alphas[small], -rates[small].T).slope
+  seeds = np.tile(np.arange(ds.sizes['seed']), len(alpha) // ds.sizes['seed'])
+  exponents = np.array(
+    [
+      fits.line(np.log(alpha), np.log(-slope), where=small & (seeds == i)).slope
+      for i in range(ds.sizes['seed'])
+    ]
+  )
   if setting == 'population':
     return [
       equals(
@@ -383,6 +369,36 @@ def _alpha_exponent(setting, alphas, rates) -> list[Claim]:
   ]
 
 
+def _tied(config: Any, ds: Any, here: dict) -> Claim:
+  """The control: no imbalance, no linear convergence."""
+  name = f'{here["setting"]}.tied'
+  statement = (
+    'control: with G_0 = F_0 there is no imbalance and it must not be linear '
+    'but T⁻² as for XXᵀ'
+  )
+  late = _beyond_crossover(config, ds, here) >= 10
+  if config.truth != 'symmetric' and config.parametrisation == 'asymmetric':
+    source = 'derived: Δ = 0 is conserved by gradient flow'
+  else:
+    source = 'derived: F = G for ever'
+  if not late.any():
+    return untestable(
+      name, statement, source, 'T/10 < 10/(2ηα²) in every lane', predicted=-2.0
+    )
+  t, error = ds['time'].values, lanes(ds, 'squared_error', **here)
+  return within(
+    name,
+    statement,
+    source,
+    -2.2,
+    -1.8,
+    fits.power_law(t, error, fits.last_decade(t)).slope[late],
+    each=True,
+    derivation='exponent on [T/10, T], ten crossovers on: the start bends it '
+    'by up to 0.08 and by as much again at the edge of its spectrum',
+  )
+
+
 def _balanced(config: Any, ds: Any) -> list[Claim]:
   t = ds['time'].values
   made = []
@@ -390,7 +406,7 @@ def _balanced(config: Any, ds: Any) -> list[Claim]:
     if 'balanced' in ds['optimizer'].values:
       made += _after_balancing(config, ds, setting, t)
     if 'gd' in ds['optimizer'].values:
-      slow = [a for a in ds['alpha'].values if a <= 0.18]
+      slow = [a for a in ds['alpha'].values if a <= 0.05]
       error = [
         lanes(ds, 'squared_error', setting=setting, optimizer='gd', alpha=a)
         for a in slow
@@ -404,7 +420,8 @@ def _balanced(config: Any, ds: Any) -> list[Claim]:
             1e-10,
             np.concatenate(error)[:, -1],
             each=True,
-            derivation='exp(−2ηλT) with λ < α² = 0.03 is above 1e-10',
+            derivation='the noise block starts above α⁴/9 = 1e-9 at α = 0.01 and '
+            'decays by exp(−2ηα²T) = 0.1 at most at α = 0.05',
           )
         )
   return made

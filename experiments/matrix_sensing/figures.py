@@ -63,6 +63,15 @@ def _lines(ax, t, Y, label, color, style='-', band=True) -> None:
   line.set_linestyle(style)
 
 
+def _law(panels: dict, ax, t, y, label: str) -> None:
+  """The law, where there is any of it to show; named in the first panel."""
+  from framework import plotting
+
+  if np.isfinite(y).any():
+    first = next(iter(panels.values()))
+    plotting.law(ax, np.asarray(t), np.asarray(y), label if ax is first else '')
+
+
 _SETTING = {
   'population': r'population ($\mathcal{A}^*\mathcal{A} = I$)',
   'sensing': 'Gaussian measurements',
@@ -76,7 +85,7 @@ def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
   shown = t > 0
   fig, panels = _panels(ds, 'log', 'log', TAIL, sharey=True, height=3.0)
   ks = [int(k) for k in ds['k'].values]
-  colors = plotting.palette(ks)
+  colors = plotting.palette(range(len(ks)))
   for setting, ax in panels.items():
     for k, color in zip(ks, colors, strict=True):
       error = lanes(ds, 'squared_error', setting=setting, k=k)
@@ -88,12 +97,12 @@ def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
       law = np.asarray(
         theory.sublinear(t[late].astype(float), k, config.r, config.eta)
       )
-      plotting.law(
+      _law(
+        panels,
         ax,
         t[late],
         law,
         r'$(k-r)/(4\eta^2t^2)$' if i == 0 else '',
-        stretch=False,
       )
     if config.r in ks:
       rate = float(theory.linear_rate(config.eta, 1 / config.kappa))
@@ -102,15 +111,17 @@ def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
           lanes(ds, 'squared_error', setting=setting, k=config.r), axis=0
         )
         anchor = np.argmax(error < 1e-8)
+        if not anchor:
+          continue
         span = shown & (t <= t[anchor] + np.log(1e20) / abs(rate))
         span &= t > t[anchor] / 3
         line = error[anchor] * np.exp(rate * (t - t[anchor]))
-        plotting.law(
+        _law(
+          panels,
           ax,
           t[span],
           np.where(line < 10, line, np.nan)[span],
           r'$(1-\eta\sigma_r)^{2t}$',
-          stretch=False,
         )
     ax.set_xlabel(STEP)
   next(iter(panels.values())).set_ylabel(SYMMETRIC_ERROR)
@@ -131,7 +142,8 @@ def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
       error = lanes(ds, 'squared_error', setting=setting, k=k)
       middle, slope = fits.local_slope(t, error, ratio=2.0)
       _lines(ax, middle, slope, f'$k={k}$', color)
-    plotting.law(
+    _law(
+      panels,
       ax,
       np.array([1.0, float(config.steps)]),
       np.array([-2.0, -2.0]),
@@ -200,10 +212,11 @@ def _asymmetric(config: Any, ds: Any) -> dict[str, tuple]:
     )
     middle = np.exp(np.mean(np.log(rates / x**2)))
     grid = np.geomspace(min(alphas), max(alphas), 50)
-    plotting.law(ax, grid, middle * grid**2, r'slope 2: $\propto\alpha^2$')
+    _law(panels, ax, grid, middle * grid**2, r'slope 2: $\propto\alpha^2$')
     ax.set_xlabel(r'scale of the start $\alpha$')
     ax.set_xticks(alphas, [f'{a:g}' for a in alphas])
     ax.minorticks_off()
+    ax.set_xlim(0.9 * min(alphas), 1.1 * max(alphas))
   next(iter(panels.values())).set_ylabel('rate per step')
   plotting.legend(next(iter(panels.values())))
   made['rate'] = (
@@ -238,17 +251,26 @@ def _balanced(config: Any, ds: Any) -> dict[str, tuple]:
           band=False,
         )
     ax.plot([], [], 'k:', label='plain GD')
-    if setting == 'population':
+    if setting == 'population' and 'balanced' in ds['optimizer'].values:
       rate = float(
         theory.balanced_rate(
           config.eta, config.beta2 / config.kappa, 1 / config.kappa
         )
       )
-      span = (t > 100) & (t < 320)
-      plotting.law(
+      error = lanes(
+        ds,
+        'squared_error',
+        setting=setting,
+        optimizer='balanced',
+        alpha=alphas[0],
+      )
+      begun = np.median(fits.first_passage(t, error, 1e-5))
+      span = (t > begun) & (t < begun + np.log(1e23) / abs(rate))
+      _law(
+        panels,
         ax,
         t[span],
-        1e-4 * np.exp(rate * (t[span] - 150)),
+        1e-5 * np.exp(rate * (t[span] - begun)),
         r'$2\ln(1-\eta\min(\beta^2,\sigma_r^2/\beta^2))$',
       )
     ax.set_xlabel(STEP)
@@ -279,7 +301,7 @@ def _sym_vs_asym(config: Any, ds: Any) -> dict[str, tuple]:
     law = theory.sublinear(
       t[late].astype(float), config.k, config.r, config.eta
     )
-    plotting.law(ax, t[late], np.asarray(law), r'$(k-r)/(4\eta^2t^2)$')
+    _law(panels, ax, t[late], np.asarray(law), r'$(k-r)/(4\eta^2t^2)$')
     ax.set_xlabel(STEP)
   next(iter(panels.values())).set_ylabel('squared error')
   plotting.legend(next(iter(panels.values())))
@@ -316,7 +338,7 @@ def _phase(config: Any, ds: Any) -> dict[str, tuple]:
     )
   }
   fig, panels = _panels(ds, 'log', 'log', None, sharey=True, height=3.0)
-  colors = plotting.palette([int(k) for k in ks])
+  colors = plotting.palette(range(len(ks)))
   for setting, ax in panels.items():
     measured, law, limited = phase_times(config, ds, setting)
     for i, k in enumerate(ks):
@@ -344,7 +366,7 @@ def _phase(config: Any, ds: Any) -> dict[str, tuple]:
       [], [], 'o', ms=3.5, mfc='none', color='grey', label='signal slowest'
     )
     ends = np.array([100.0, float(config.steps)])
-    plotting.law(ax, ends, ends, 'measured = law')
+    _law(panels, ax, ends, ends, 'measured = law')
     ax.set_xlabel(r'law: $\ln(e_0/10^{-6})\,/\,|2\ln(1-\eta\lambda)|$')
   next(iter(panels.values())).set_ylabel('measured steps to $10^{-6}$')
   plotting.legend(next(iter(panels.values())))
@@ -390,7 +412,7 @@ def _preconditioned(config: Any, ds: Any) -> dict[str, tuple]:
     law = theory.sublinear(
       t[late].astype(float), config.k, config.r, config.eta
     )
-    plotting.law(ax, t[late], np.asarray(law), r'$(k-r)/(4\eta^2t^2)$')
+    _law(panels, ax, t[late], np.asarray(law), r'$(k-r)/(4\eta^2t^2)$')
     ax.set_xlabel(STEP)
   next(iter(panels.values())).set_ylabel(SYMMETRIC_ERROR)
   plotting.legend(list(panels.values())[-1])
@@ -398,7 +420,7 @@ def _preconditioned(config: Any, ds: Any) -> dict[str, tuple]:
     'preconditioned': (
       fig,
       f'XXᵀ with k = {config.k}, r = {config.r}: preconditioning with a '
-      'damping that follows the loss undoes the curse at every condition number.',
+      'damping that follows the loss undoes the curse at every κ.',
     )
   }
 

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from framework import linalg
 from framework.descent import descent
 from framework.matrix_sensing import (
   ensembles,
@@ -47,7 +48,7 @@ class Hp(NamedTuple):
   eta: Float[Array, ''] | float = 0.2  # step size η
   alpha: Float[Array, ''] | float = 0.3  # scale of F_0
   ratio: Float[Array, ''] | float = 1 / 3  # ρ: scale of G_0 over that of F_0
-  tied: Float[Array, ''] | float = 0.0  # 1: G_0 = F_0
+  tied: Float[Array, ''] | float = 0.0  # 1: G_0 = F_0; square M only
   k: Int[Array, ''] | int = 5  # columns; those beyond are zero and stay so
   kappa: Float[Array, ''] | float = 2.0  # σ_1/σ_r of the truth
   beta2: Float[Array, ''] | float = 1.0  # β² of the balancing step over σ_r
@@ -93,10 +94,12 @@ class Structure:
       raise ValueError(
         'symmetric A_i cannot see the skew part of FGᵀ; choose general A_i'
       )
-    if self.optimizer not in _RULES:
-      raise ValueError(
-        f'optimizer is {self.optimizer!r}, expected one of {list(_RULES)}'
-      )
+    for name, known in _NAMES.items():
+      value = getattr(self, name)
+      if value not in known:
+        raise ValueError(f'{name} is {value!r}, expected one of {list(known)}')
+    if self.operator == 'svec' and self.m and not self.symmetric_ensemble:
+      raise ValueError('svec packs symmetric A_i; choose dense for general A_i')
     if self.optimizer == 'balanced' and self.symmetric:
       raise ValueError('balancing re-gauges F and G: it needs FGᵀ, not XXᵀ')
 
@@ -119,6 +122,13 @@ _RULES = {
   ),
   'scaled_gd': lambda hp, sigma_r: optimizers.scaled_gd(hp.eta, hp.damping),
   'precgd': lambda hp, sigma_r: optimizers.precgd(hp.eta, hp.loss_damping),
+}
+
+
+_NAMES = {
+  'operator': ('dense', 'svec', 'gram', 'blocks'),
+  'optimizer': tuple(_RULES),
+  'spectrum': ('linear', 'geometric'),
 }
 
 
@@ -154,7 +164,9 @@ def system(structure: Structure) -> System:
   rule = _RULES[structure.optimizer]
 
   def optimizer(hp: Hp) -> optax.GradientTransformation:
-    return rule(hp, 1 / jnp.asarray(hp.kappa, structure.dtype))
+    # Not 1/κ: at r = 1 there is one singular value, 1.
+    sigma = ensembles.spectrum(structure.r, hp.kappa, structure.spectrum)
+    return rule(hp, sigma[-1].astype(structure.dtype))
 
   def relative(value, problem, hp) -> dict[str, Array]:
     del hp
@@ -263,20 +275,11 @@ def value_and_grad(
   """
   F, G = factors(params)
   symmetric = 'X' in params
-  E = F @ G.T - problem.M
-  DE = problem.operator.normal(E)
-  energy = jnp.vdot(E, DE)
-  if isinstance(problem.operator, operators.Identity):
-    # From the factors, without an n1 n2 matrix; XLA drops E if the loss is
-    # not used.
-    DG, DtF = problem.operator.residual_products(F, G, problem.truth)
-  else:
-    D = DE
-    if problem.noise_adjoint is not None:
-      D = D - problem.noise_adjoint
-      energy += problem.noise_energy - 2 * jnp.vdot(E, problem.noise_adjoint)
-    DG = D @ G
-    DtF = DG if symmetric and problem.operator.symmetric else D.T @ F
+  energy, DG, DtF = problem.operator.residual(F, G, problem.truth)
+  if problem.noise_adjoint is not None:
+    Q = problem.noise_adjoint  # A*(s): y = A(M) + s
+    DG, DtF = DG - Q @ G, DtF - Q.T @ F
+    energy += problem.noise_energy - 2 * jnp.vdot(F @ G.T - problem.M, Q)
   if symmetric:
     return energy / 4, {'X': (DG + DtF) / 2}
   return energy / 2, {'F': DG, 'G': DtF}
@@ -299,7 +302,7 @@ def _observe(structure: Structure, state, problem: Problem, hp: Hp):
     'effective_rank': probes.effective_rank(singular),
   }
   if not structure.symmetric:
-    edges = jnp.linalg.eigvalsh(probes.imbalance(F, G))
+    edges = linalg.eigvalsh(probes.imbalance(F, G))
     seen |= {'imbalance_min': edges[0], 'imbalance_max': edges[-1]}
   if structure.optimizer == 'balanced':
     seen['balanced_at'] = state.opt_state.balanced_at
@@ -314,7 +317,7 @@ def final(structure: Structure):
 
   Returns:
     (state, problem, hp) -> {'ntk_min': λ⁺_min(JᵀJ), 'ntk_max': λ_max(JᵀJ)} and
-    for FGᵀ 'noise_eigenvalue', λ_min of F_∞ᵀF_∞ on the noise block.
+    for FGᵀ 'noise_eigenvalue', λ_min(FᵀF), at which the noise rows of G die.
   """
   s = structure
 
@@ -327,7 +330,7 @@ def final(structure: Structure):
     lowest, highest = probes.ntk_edges(kernel, zeros)
     seen = {'ntk_min': lowest, 'ntk_max': highest}
     if not s.symmetric:
-      seen['noise_eigenvalue'] = probes.noise_rate(F, G, s.r, hp.k)
+      seen['noise_eigenvalue'] = probes.noise_eigenvalue(F, hp.k)
     return seen
 
   return observe

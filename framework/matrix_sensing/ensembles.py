@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Key
 
+from framework import linalg
+
 __all__ = [
   'Truth',
   'from_matrix',
@@ -108,13 +110,15 @@ def spectrum(
     The singular values, not increasing.
 
   Raises:
-    ValueError: If the kind is unknown or r is below 1.
+    ValueError: If the kind is unknown, or r or a number κ is below 1.
 
   >>> print(spectrum(3, 2.0), spectrum(3, 4.0, 'geometric'))
   [1.   0.75 0.5 ] [1.   0.5  0.25]
   """
   if r < 1:
     raise ValueError(f'rank is {r}, expected an integer >= 1')
+  if isinstance(kappa, int | float) and not kappa >= 1:
+    raise ValueError(f'kappa is {kappa}, expected a number >= 1')
   kappa = jnp.asarray(kappa, jnp.result_type(float))
   position = jnp.arange(r, dtype=kappa.dtype) / max(r - 1, 1)
   if kind == 'linear':
@@ -165,7 +169,7 @@ def low_rank(
 def _haar(
   key: Key[Array, ''], n: int, r: int, dtype: DTypeLike
 ) -> Float[Array, 'n r']:
-  Q, R = jnp.linalg.qr(jax.random.normal(key, (n, r), dtype))
+  Q, R = linalg.qr(jax.random.normal(key, (n, r), dtype))
   # QR is unique, and Q Haar, only once the diagonal of R is made positive.
   return Q * jnp.where(jnp.diag(R) < 0, -1, 1).astype(dtype)[None, :]
 

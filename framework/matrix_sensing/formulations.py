@@ -29,7 +29,7 @@ _DRAM_BANDWIDTH = 28e9
 _L3_BYTES = 32 << 20
 # Reading each block once halves the traffic but reaches a smaller share of the
 # bandwidth: what is left of the factor two.
-_ONE_PASS_GAIN = 1.3
+_ONE_PASS_GAIN = 1.25
 
 
 class Choice(NamedTuple):
@@ -96,7 +96,7 @@ def choose(
   >>> choose(600, 20, 20, symmetric=True, lanes=1, steps=10).kind
   'svec'
   >>> print(choose(2000, 100, 100, symmetric=True, lanes=1).reason)
-  per step: svec 162 MB and 5.77e+03 us, blocks 80.8 MB and 4.44e+03 us,
+  per step: svec 162 MB and 5.77e+03 us, blocks 80.8 MB and 4.62e+03 us,
   gram 204 MB and 7.29e+03 us; gram never pays off
   """
   sizes = {'m': m, 'n1': n1, 'n2': n2, 'lanes': lanes, 'bytes': dtype_bytes}

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -35,12 +35,21 @@ __all__ = [
   'Gram',
   'Identity',
   'Operator',
+  'Residual',
   'Svec',
   'build',
   'choose',
 ]
 
-_MAX_BLOCKS = 512  # each is an operation of its own in the program
+_MAX_BLOCKS = 32  # each costs 80 ms to compile, and L3 serves as well as L2
+
+
+class Residual(NamedTuple):
+  """What descent wants of E = FGᵀ - M; XLA drops what is not used."""
+
+  energy: Float[Array, '']  # ‖A(E)‖²
+  DG: Float[Array, 'n1 k']  # D = A*A(E)
+  DtF: Float[Array, 'n2 k']
 
 
 class Operator(Protocol):
@@ -83,10 +92,15 @@ class Operator(Protocol):
   ) -> Float[Array, ' m']:
     """A(FGᵀ)."""
 
+  def residual(
+    self, F: Float[Array, 'n1 k'], G: Float[Array, 'n2 k'], truth: Truth
+  ) -> 'Residual':
+    """‖A(FGᵀ - M)‖² and the gradients of half of it."""
+
   def residual_products(
     self, F: Float[Array, 'n1 k'], G: Float[Array, 'n2 k'], truth: Truth
   ) -> tuple[Float[Array, 'n1 k'], Float[Array, 'n2 k']]:
-    """(D G, DᵀF) with D = A*A(FGᵀ - M): the gradients of ½‖A(FGᵀ - M)‖²."""
+    """(D G, DᵀF) with D = A*A(FGᵀ - M)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,13 +113,13 @@ class _Packed:
   _reads: ClassVar[int] = 1  # how often A*A reads each array
   _flops: ClassVar[int] = 4  # and what it does with each entry
 
-  def _forward(self, e: Float[Array, ' p']) -> Float[Array, ' m']:
+  def _forward(self, x: Float[Array, ' p']) -> Float[Array, ' m']:
     raise NotImplementedError
 
-  def _adjoint(self, z: Float[Array, ' m']) -> Float[Array, ' p']:
+  def _adjoint(self, x: Float[Array, ' m']) -> Float[Array, ' p']:
     raise NotImplementedError
 
-  def _normal(self, e: Float[Array, ' p']) -> Float[Array, ' p']:
+  def _normal(self, x: Float[Array, ' p']) -> Float[Array, ' p']:
     raise NotImplementedError
 
   def forward(self, Z):
@@ -126,10 +140,15 @@ class _Packed:
     # the factors into A one by one would cost k times the latter.
     return self._forward(self._pack(F @ G.T, is_symmetric=F is G))
 
+  def residual(self, F, G, truth):
+    e = self._pack(F @ G.T - matrix(truth), is_symmetric=F is G)
+    d = self._normal(e)
+    D = self._unpack(d)
+    DtF = (D if self.symmetric else D.T) @ F
+    return Residual(jnp.vdot(e, d), D @ G, DtF)
+
   def residual_products(self, F, G, truth):
-    E = F @ G.T - matrix(truth)
-    D = self._unpack(self._normal(self._pack(E, is_symmetric=F is G)))
-    return D @ G, (D if self.symmetric else D.T) @ F
+    return self.residual(F, G, truth)[1:]
 
   @property
   def bytes_per_normal(self) -> int:
@@ -173,15 +192,15 @@ class _Rows(_Packed):
     z = self.forward(E)
     return jnp.vdot(z, z)
 
-  def _forward(self, e):
-    return self.A @ e
+  def _forward(self, x):
+    return self.A @ x
 
-  def _adjoint(self, z):
-    # Not A.T @ z: transposing first makes it five times slower on CPU.
-    return z @ self.A
+  def _adjoint(self, x):
+    # Not A.T @ x: transposing first makes it three to six times slower on CPU.
+    return x @ self.A
 
-  def _normal(self, e):
-    return self._adjoint(self._forward(e))
+  def _normal(self, x):
+    return self._adjoint(self._forward(x))
 
   @property
   def size(self) -> int:
@@ -236,20 +255,20 @@ class Blocks(_Packed):
 
   blocks: tuple[Float[Array, 'rows p'], ...]
 
-  def _forward(self, e):
-    return jnp.concatenate([A @ e for A in self.blocks])
+  def _forward(self, x):
+    return jnp.concatenate([A @ x for A in self.blocks])
 
-  def _adjoint(self, z):
+  def _adjoint(self, x):
     ends = itertools.accumulate(A.shape[0] for A in self.blocks)
-    parts = jnp.split(z, [*ends][:-1])
+    parts = jnp.split(x, [*ends][:-1])
     products = map(jnp.matmul, parts, self.blocks)
     return functools.reduce(jnp.add, products)
 
-  def _normal(self, e):
-    d = jnp.zeros_like(e)
+  def _normal(self, x):
+    d = jnp.zeros_like(x)
     for A in self.blocks:
-      # One block after the other, or the reads of A e would all come first.
-      d = jax.lax.optimization_barrier(d + (A @ e) @ A)
+      # One block after the other, or the reads of A_j x would all come first.
+      d = jax.lax.optimization_barrier(d + (A @ x) @ A)
     return d
 
   @property
@@ -277,12 +296,12 @@ class Gram(_Packed):
 
   _flops: ClassVar[int] = 2
 
-  def _normal(self, e):
+  def _normal(self, x):
     # The barrier keeps XLA from merging the transpose that follows under vmap
     # into the product, which costs the product of all lanes 1.4x to 1.6x.
-    return jax.lax.optimization_barrier(self.H @ e)
+    return jax.lax.optimization_barrier(self.H @ x)
 
-  def _forward(self, e):
+  def _forward(self, x):
     raise TypeError('a gram operator keeps A*A only; build svec or dense for A')
 
   _adjoint = _forward
@@ -300,22 +319,23 @@ class Identity(_Packed):
 
   symmetric: bool = False
 
-  def _forward(self, e):
-    return e
+  def _forward(self, x):
+    return x
 
   _adjoint = _normal = _forward
 
-  def residual_products(self, F, G, truth):
-    """D G = F(GᵀG) - U(s·VᵀG), DᵀF alike: no n₁ × n₂ matrix is formed."""
+  def residual(self, F, G, truth):
+    """D G = F(GᵀG) - U(s·VᵀG), DᵀF alike, without an n₁ × n₂ matrix."""
+    energy = self.energy(F @ G.T - matrix(truth))
     U, s, V = truth.U, truth.s[:, None], truth.V
     DG = F @ (G.T @ G) - U @ (s * (V.T @ G))
     DtF = G @ (F.T @ F) - V @ (s * (U.T @ F))
     if not self.symmetric or F is G:
-      return DG, DtF
+      return Residual(energy, DG, DtF)
     # D is the symmetric part of FGᵀ - M, and M is symmetric.
     DtG = G @ (F.T @ G) - V @ (s * (U.T @ G))
     DF = F @ (G.T @ F) - U @ (s * (V.T @ F))
-    return (DG + DtG) / 2, (DF + DtF) / 2
+    return Residual(energy, (DG + DtG) / 2, (DF + DtF) / 2)
 
   @property
   def size(self) -> int:
@@ -339,7 +359,8 @@ def build(
       A_i flattened, n₁n₂ numbers.
     shape: (n₁, n₂).
     symmetric: Whether rows are svec(A_i); when None, told by their length.
-    block_rows: Rows of a block; as many as a 1 MiB cache holds when None.
+    block_rows: Rows of a block; when None, as many as 1 MiB holds, or more so
+      that there are at most 32 blocks.
 
   Returns:
     The operator; all kinds are the same map.
@@ -354,9 +375,9 @@ def build(
   if symmetric and n1 != n2:
     raise ValueError(f'symmetric matrices are square, got {n1} x {n2}')
   p = packed_size(n1, n2, symmetric)
-  if A.ndim != 2 or columns != p:
+  if A.ndim != 2 or columns != p or A.shape[0] < 1:
     raise ValueError(
-      f'measurements have shape {A.shape}, expected (m, {p}) for '
+      f'measurements have shape {A.shape}, expected (m >= 1, {p}) for '
       f'{"symmetric " * symmetric}{n1} x {n2} matrices'
     )
   if kind == 'svec':
@@ -372,6 +393,8 @@ def build(
     return Gram((n1, n2), symmetric, H, A.shape[0])
   if kind == 'blocks':
     m = A.shape[0]
+    if block_rows is not None and block_rows < 1:
+      raise ValueError(f'block_rows is {block_rows}, expected an integer >= 1')
     rows = block_rows or max(
       (1 << 20) // (p * A.dtype.itemsize), math.ceil(m / _MAX_BLOCKS), 1
     )

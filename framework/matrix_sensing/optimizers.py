@@ -4,6 +4,7 @@ Parameters are {'X': n k} for XXᵀ or {'F': n1 k, 'G': n2 k} for FGᵀ. Columns
 that are exactly zero are padding (k < k_max) and stay so.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,8 @@ import jax.numpy as jnp
 import optax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from framework import linalg
 
 __all__ = [
   'BalanceState',
@@ -51,7 +54,7 @@ def regauge(
    [1. 0.]] [[1. 0.]
    [0. 1.]]
   """
-  P, S, Bt = jnp.linalg.svd(F, full_matrices=False)
+  P, S, Bt = linalg.svd(F)
   largest = jnp.argmax(jnp.abs(P), axis=-2, keepdims=True)
   sign = jnp.sign(jnp.take_along_axis(P, largest, axis=-2))
   beta = jnp.sqrt(jnp.asarray(beta2, F.dtype))[..., None, None]
@@ -63,30 +66,64 @@ def regauge(
   return new_F, jnp.where(real, new_G, 0.0)
 
 
-@custom_vmap
-def _regauge_where(now, F, G, beta2):
-  """Re-gauges the lanes that are due; costs nothing while none is.
+def _guarded(move: Callable[..., tuple[Array, ...]]) -> Callable[..., Any]:
+  """Moves the lanes that are due; costs nothing while none is.
 
   Under a plain vmap, a `cond` on a per-lane predicate becomes a select that
   runs the SVD at every step. This one is told how it is batched and asks
   whether *any* lane is due.
+
+  Args:
+    move: (old, given) -> new, tuples of arrays; new like old, matrices.
+
+  Returns:
+    (now, old, given) -> new where now, else old.
   """
 
-  def due(F, G):
-    here = now[..., None, None]
-    new_F, new_G = regauge(F, G, beta2)
-    return jnp.where(here, new_F, F), jnp.where(here, new_G, G)
+  @custom_vmap
+  def guarded(now, old, given):
+    def due(old):
+      here = now[..., None, None]
+      pairs = zip(move(old, given), old, strict=True)
+      return tuple(jnp.where(here, x, y) for x, y in pairs)
 
-  return jax.lax.cond(jnp.any(now), due, lambda F, G: (F, G), F, G)
+    return jax.lax.cond(jnp.any(now), due, lambda old: old, old)
+
+  @guarded.def_vmap
+  def batched(size, is_batched, *args):
+    def whole(x, b):
+      return x if b else jnp.broadcast_to(x, (size, *x.shape))
+
+    new = guarded(*jax.tree.map(whole, args, tuple(is_batched)))
+    return new, (True,) * len(new)
+
+  return guarded
 
 
-@_regauge_where.def_vmap
-def _regauge_where_batched(size, batched, *args):
-  whole = [
-    x if b else jnp.broadcast_to(x, (size, *x.shape))
-    for x, b in zip(args, batched, strict=True)
-  ]
-  return _regauge_where(*whole), (True, True)
+def _change(old, given):
+  """The derivative of `regauge` along (dF, dG, dβ²)."""
+  F, G, beta2, dbeta2 = given
+  return jax.jvp(regauge, (F, G, beta2), (*old, dbeta2))[1]
+
+
+_guarded_regauge = _guarded(lambda old, given: regauge(*old, *given))
+_guarded_change = _guarded(_change)
+
+
+# The derivative is guarded on its own: the one that `custom_vmap` derives never
+# ends where tangents alone are batched, which is what `jax.jacfwd` does.
+@jax.custom_jvp
+def _regauge_where(now, F, G, beta2):
+  """`regauge` where now, else (F, G)."""
+  return _guarded_regauge(now, (F, G), (beta2,))
+
+
+@_regauge_where.defjvp
+def _regauge_where_jvp(primals, tangents):
+  now, F, G, beta2 = primals
+  _, dF, dG, dbeta2 = tangents
+  new = _guarded_regauge(now, (F, G), (beta2,))
+  return new, _guarded_change(now, (dF, dG), (F, G, beta2, dbeta2))
 
 
 class BalanceState(NamedTuple):
@@ -128,7 +165,7 @@ def balance_once(
   inner = optax.with_extra_args_support(inner)
 
   def init(params: PyTree) -> BalanceState:
-    _check_factors(params, 'balance_once')
+    _check_names(params, 'balance_once', ['F', 'G'])
     return BalanceState(inner.init(params), jnp.int32(0), jnp.int32(-1))
 
   def update(updates, state, params=None, *, relative_loss, **extra: Any):
@@ -175,8 +212,7 @@ def scale_by_gram(
   """
 
   def init(params: PyTree) -> optax.EmptyState:
-    if set(params) != {'X'}:
-      _check_factors(params, 'scale_by_gram')
+    _check_names(params, 'scale_by_gram', ['X'], ['F', 'G'])
     return optax.EmptyState()
 
   def update(updates, state, params=None, *, value=None, **extra: Any):
@@ -245,16 +281,16 @@ def _times_inverse_gram(
   gram = Y.T @ Y
   diagonal = jnp.diagonal(gram)
   fill = jnp.where(diagonal == 0, 1.0, lam.astype(gram.dtype))
-  factor = jax.scipy.linalg.cho_factor(gram + jnp.diag(fill))
-  return jax.scipy.linalg.cho_solve(factor, U.T).T
+  return linalg.solve_spd(gram + jnp.diag(fill), U.T).T
 
 
 def _where(now: Bool[Array, ''], new: PyTree, old: PyTree) -> PyTree:
   return jax.tree.map(lambda a, b: jnp.where(now, a, b), new, old)
 
 
-def _check_factors(params: PyTree, rule: str) -> None:
-  if set(params) != {'F', 'G'}:
-    raise ValueError(
-      f"{rule}: parameters are {sorted(params)}, expected ['F', 'G']"
-    )
+def _check_names(params: PyTree, rule: str, *allowed: list[str]) -> None:
+  known = isinstance(params, Mapping)
+  found = sorted(params) if known else type(params).__name__
+  if found not in allowed:
+    expected = ' or '.join(map(str, allowed))
+    raise ValueError(f'{rule}: parameters are {found}, expected {expected}')

@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from framework import linalg
 from framework.matrix_sensing.ensembles import Truth, matrix
 from framework.matrix_sensing.isometry import rip_lower_bound
 from framework.matrix_sensing.tangent import (
+  noise_eigenvalue,
   noise_rate,
   ntk,
   ntk_edges,
@@ -28,6 +30,7 @@ __all__ = [
   'error_blocks',
   'imbalance',
   'imbalance_step',
+  'noise_eigenvalue',
   'noise_rate',
   'ntk',
   'ntk_edges',
@@ -196,9 +199,9 @@ def singular_values(
   >>> print(singular_values(F, G))
   [2. 1.]
   """
-  R_F = jnp.linalg.qr(F, mode='r')
-  R_G = jnp.linalg.qr(G, mode='r')
-  return jnp.linalg.svd(R_F @ R_G.T, compute_uv=False)
+  R_F = linalg.qr_r(F)
+  R_G = linalg.qr_r(G)
+  return linalg.singular_values(R_F @ R_G.T)
 
 
 def effective_rank(s: Float[Array, ' k']) -> Float[Array, '']:

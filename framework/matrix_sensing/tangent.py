@@ -13,9 +13,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from framework import linalg
 from framework.matrix_sensing.operators import Operator
 
-__all__ = ['noise_rate', 'ntk', 'ntk_edges', 'structural_zeros']
+__all__ = [
+  'noise_eigenvalue',
+  'noise_rate',
+  'ntk',
+  'ntk_edges',
+  'structural_zeros',
+]
 
 
 def ntk(
@@ -32,7 +39,7 @@ def ntk(
   Args:
     F: Left factor, or X.
     G: Right factor; not used if symmetric.
-    operator: The measurements; not symmetric unless the problem is.
+    operator: The measurements; for XXᵀ only their symmetric part counts.
     symmetric: Which of the two losses.
 
   Returns:
@@ -50,7 +57,8 @@ def ntk(
   def product(change):
     if symmetric:
       dX = change.reshape(F.shape)
-      return (operator.normal(dX @ F.T + F @ dX.T) @ F).reshape(-1)
+      D = operator.normal(dX @ F.T + F @ dX.T)
+      return ((D + D.T) / 2 @ F).reshape(-1)
     dF, dG = jnp.split(change, [F.size])
     D = operator.normal(dF.reshape(F.shape) @ G.T + F @ dG.reshape(G.shape).T)
     return jnp.concatenate([(D @ G).reshape(-1), (D.T @ F).reshape(-1)])
@@ -77,7 +85,7 @@ def ntk_edges(
   >>> print(lowest, highest)
   1.0 3.0
   """
-  eigenvalues = jnp.linalg.eigvalsh(JtJ)
+  eigenvalues = linalg.eigvalsh(JtJ)
   return eigenvalues[zeros], eigenvalues[-1]
 
 
@@ -123,16 +131,42 @@ def structural_zeros(
   return n1 * (k - r) + k * r + (n1 + n2) * padding
 
 
+def noise_eigenvalue(
+  F: Float[Array, 'n1 k'], k: Int[Array, ''] | int | None = None
+) -> Float[Array, '']:
+  """λ_min(FᵀF): the rate at which the noise rows of G die, exactly.
+
+      V_⊥ᵀG⁺ = V_⊥ᵀG (I - η FᵀF)
+
+  at population, V_⊥ the complement of the truth's right basis. An eigenvalue of
+  JᵀJ with n₂ - r copies.
+
+  Args:
+    F: Left factor at the limit.
+    k: Columns in use, those beyond being zero; may be traced. All when None.
+
+  Returns:
+    The eigenvalue.
+
+  >>> print(noise_eigenvalue(jnp.diag(jnp.array([2.0, 3.0, 0.0])), k=2))
+  4.0
+  """
+  k_max = F.shape[1]
+  return linalg.eigvalsh(F.T @ F)[0 if k is None else k_max - k]
+
+
 def noise_rate(
   F: Float[Array, 'n1 k'],
   G: Float[Array, 'n2 k'],
   r: int,
   k: Int[Array, ''] | int | None = None,
 ) -> Float[Array, '']:
-  """λ_min(Nᵀ FᵀF N), N the null space of the rows of G: the noise block's rate.
+  """λ_min(NᵀFᵀF N), N the null space of the rows of G: the noise block's rate.
 
-  Where G has rank r, its noise follows G⁺ = G(I - η FᵀF), so the squared error
-  of an asymmetric run falls as (1 - ηλ)^2t.
+  The noise follows G⁺ = G(I - η FᵀF), so the squared error of an asymmetric run
+  falls as (1 - ηλ)^2t to leading order in the scale α of the start. Beyond it
+  the noise in G also meets the signal columns of F: exact for the population is
+  λ_min(FᵀF), an eigenvalue of JᵀJ, smaller by a relative O(α²).
 
   Args:
     F: Left factor at the limit.
@@ -152,12 +186,12 @@ def noise_rate(
   k = k_max if k is None else k
   if k_max <= r:
     return jnp.asarray(jnp.inf, F.dtype)
-  _, _, Vt = jnp.linalg.svd(G, full_matrices=True)
+  _, _, Vt = linalg.svd(G, full=True)
   N = Vt[r:].T
   # Zero columns lie in the null space too. Weighing them more than anything
   # else takes them out of the minimum, whatever basis the SVD has chosen.
   unused = (jnp.arange(k_max) >= k).astype(F.dtype)
   weight = 1 + jnp.sum(F**2)
   FtF = F.T @ F + jnp.diag(weight * unused)
-  lowest = jnp.linalg.eigvalsh(N.T @ FtF @ N)[0]
+  lowest = linalg.eigvalsh(N.T @ FtF @ N)[0]
   return jnp.where(k > r, lowest, jnp.inf)

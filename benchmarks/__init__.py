@@ -1,0 +1,1 @@
+"""Timings side by side: ours, peers and the machine's limits."""

@@ -1,0 +1,144 @@
+import chex
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+
+from framework import system as lib
+from framework.system import System
+from tests import toy
+
+KEY = jax.random.key(3)
+HP = toy.LinearHp()
+
+
+def by_hand(system, key, hp, times):
+  """The definition, step by step in Python."""
+  keys = jax.random.split(key, 3)
+  problem = system.sample(keys[0], hp)
+  state = system.init(keys[1], problem, hp)
+  step = jax.jit(system.step)
+  records = []
+  for t in range(max(times) + 1):
+    if t in times:
+      records.append(system.observe(state, problem, hp))
+    if t < max(times):
+      state = step(jax.random.fold_in(keys[2], t), state, problem, hp)
+  return state, jax.tree.map(lambda *x: np.stack(x), *records)
+
+
+def test_rollout_is_its_definition():
+  system, times = toy.linear(3), [0, 1, 4, 9]
+  state, records = lib.rollout(system, KEY, HP, jnp.array(times))
+  want_state, want = by_hand(system, KEY, HP, times)
+  np.testing.assert_allclose(state, want_state, rtol=1e-13)
+  chex.assert_trees_all_close(records, want, rtol=1e-12)
+  assert records['x'].shape == (4, 3) and records['positive'].dtype == int
+
+
+def test_last_state_belongs_to_the_last_time():
+  _, records = lib.rollout(toy.linear(3), KEY, HP, jnp.array([0, 7]))
+  state, _ = lib.rollout(toy.linear(3), KEY, HP, jnp.array([7]))
+  np.testing.assert_array_equal(state, records['x'][-1])
+
+
+def test_a_time_twice_is_recorded_twice():
+  _, records = lib.rollout(toy.linear(3), KEY, HP, jnp.array([2, 2, 3]))
+  np.testing.assert_array_equal(records['x'][0], records['x'][1])
+  assert np.any(records['x'][1] != records['x'][2])
+
+
+def test_keys_are_three_streams():
+  k = lib.keys(KEY)
+  data = {tuple(np.asarray(jax.random.key_data(x)).tolist()) for x in k}
+  assert len(data) == 3
+
+
+def test_noise_of_a_step_depends_on_seed_and_step_alone():
+  """A state replaced midway meets the same noise."""
+  system = toy.linear(3)._replace(
+    step=lambda key, x, problem, hp: x + jax.random.normal(key, x.shape)
+  )
+  problem, _ = lib.start(system, KEY, HP)
+  step_key = lib.keys(KEY).step
+
+  def from_five(x):
+    return lib.advance(system, step_key, problem, HP, x, 5, [8])[0] - x
+
+  np.testing.assert_allclose(
+    from_five(jnp.zeros(3)), from_five(jnp.ones(3)), atol=1e-14
+  )
+  first = lib.advance(system, step_key, problem, HP, jnp.zeros(3), 0, [3])[0]
+  assert np.all(abs(first - from_five(jnp.zeros(3))) > 1e-6)
+
+
+def test_data_reaches_sample():
+  data = jnp.arange(6.0).reshape(2, 3)
+  problem, _ = lib.start(toy.shared(), KEY, HP, data)
+  np.testing.assert_array_equal(problem['operator'], data)
+
+
+def test_unrecorded_stops_are_zero_and_change_nothing():
+  system = toy.linear(3)
+  problem, state = lib.start(system, KEY, HP)
+  args = system, lib.keys(KEY).step, problem, HP, state, 0
+  end, records = lib.advance(*args, jnp.array([2, 5, 9]))
+  wanted = jnp.array([True, False, True])
+  again, some = lib.advance(*args, jnp.array([2, 5, 9]), wanted)
+  np.testing.assert_array_equal(end, again)
+  np.testing.assert_array_equal(some['x'][1], 0)
+  np.testing.assert_array_equal(some['x'][::2], records['x'][::2])
+
+
+def test_unrecorded_stops_are_not_observed():
+  seen = []
+
+  def observe(x, problem, hp):
+    jax.debug.callback(seen.append, x)
+    return {'x': x}
+
+  count = System(
+    lambda key, hp: (),
+    lambda key, problem, hp: jnp.int32(0),
+    lambda key, x, problem, hp: x + 1,
+    observe,
+  )
+  wanted = jnp.array([False, True, False])
+  lib.advance(count, KEY, (), (), jnp.int32(0), 0, [1, 3, 6], wanted)
+  jax.effects_barrier()
+  assert [int(x) for x in seen] == [3]
+
+
+@given(steps=st.integers(1, 3000), every=st.integers(1, 4000))
+def test_linspaced(steps, every):
+  times = lib.linspaced(steps, every)
+  assert times.dtype == np.int32
+  assert times[0] == 0 and times[-1] == steps
+  gaps = np.diff(times)
+  assert np.all(gaps[:-1] == every) and 0 < gaps[-1] <= every
+
+
+@given(steps=st.integers(1, 10**9), per_decade=st.integers(1, 50))
+def test_logspaced(steps, per_decade):
+  times = lib.logspaced(steps, per_decade)
+  assert times.dtype == np.int32
+  assert times[0] == 0 and times[-1] == steps
+  assert np.all(np.diff(times) > 0)
+  # No gap is wider than the ratio of the grid and the rounding of both ends.
+  late = times[1:]
+  assert np.all(late[1:] <= 10 ** (1 / per_decade) * (late[:-1] + 0.5) + 0.5)
+  assert len(times) <= per_decade * np.log10(steps) + 4
+
+
+@pytest.mark.parametrize('bad', [0, -3, 2.5, float('nan'), 2**31])
+def test_schedules_refuse_bad_numbers(bad):
+  with pytest.raises(ValueError, match=r'steps is .*expected an integer'):
+    lib.linspaced(bad, 1)
+  with pytest.raises(ValueError, match=r'every is .*expected an integer'):
+    lib.linspaced(10, bad)
+  with pytest.raises(ValueError, match=r'steps is .*expected an integer'):
+    lib.logspaced(bad)
+  with pytest.raises(ValueError, match=r'per_decade is .*expected an integer'):
+    lib.logspaced(10, bad)
