@@ -110,9 +110,8 @@ class Config:
 
   def check(self) -> Iterable[Problem]:
     """Rules that join fields."""
-    for path, k in [('k', self.k), *(('sweep.k', k) for k in self._k_axis())]:
-      if k > self.n and self.target is None:
-        yield Problem(path, k, f'an integer <= n = {self.n}')
+    if self.k > self.n and self.target is None:
+      yield Problem('k', self.k, f'an integer <= n = {self.n}')
     if self.r > self.n and self.target is None:
       yield Problem('r', self.r, f'an integer <= n = {self.n}')
     for path in (
@@ -142,9 +141,6 @@ class Config:
         'general or matched: symmetric A_i cannot see the skew part of FGᵀ',
       )
 
-  def _k_axis(self) -> tuple[Any, ...]:
-    return self.sweep.get('k', ())
-
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
   'symmetric': (
@@ -155,6 +151,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     'FGᵀ at k > r: linear at every α, rate ∝ α²',
     {
       'parametrisation': 'asymmetric',
+      'n': 50,
+      'm': 1500,
       'steps': 9000,
       'spacing': 'linear',
       'records': 300,

@@ -46,6 +46,7 @@ def job_of(experiment: Experiment, config: Any) -> Job:
   Raises:
     ConfigError: If a structural setting is not a valid config.
   """
+  config = config_lib.normalise(config)
   hp = {k: v for k, v in config.sweep.items() if k in experiment.hp_fields}
   structure = {k: v for k, v in config.sweep.items() if k not in hp}
   layout = results.Layout(

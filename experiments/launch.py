@@ -138,14 +138,14 @@ def prepare(precision: str) -> None:
     precision: 'float32' or 'float64'.
   """
   os.environ.setdefault('NPROC', '1')
-  if jax.config.jax_num_cpu_devices < 1:
+  if jax.config.values['jax_num_cpu_devices'] < 1:
     cores = len(os.sched_getaffinity(0))
     jax.config.update('jax_num_cpu_devices', cores)
   if FLAGS.deterministic:
     given = os.environ.get('XLA_FLAGS', '')
     os.environ['XLA_FLAGS'] = f'{given} --xla_gpu_deterministic_ops=true'
   jax.config.update('jax_enable_x64', precision == 'float64')
-  if not jax.config.jax_compilation_cache_dir:
+  if not jax.config.values['jax_compilation_cache_dir']:
     home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
     cache = pathlib.Path(home) / 'training-dynamics' / 'jax'
     jax.config.update('jax_compilation_cache_dir', str(cache))

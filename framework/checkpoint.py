@@ -12,6 +12,7 @@ import hashlib
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from etils import epath
@@ -158,7 +159,7 @@ class Checkpoints:
         logging.warning(
           'checkpoint %d is damaged (%s): going back to the one before',
           step,
-          line[0],
+          line[0][:200],  # the storage layer's may be pages long
         )
         self._manager.delete(step)
     return None
@@ -188,5 +189,5 @@ def _wrap(value: np.ndarray, shape: Any) -> Any:
     # The name of the generator cannot be asked of a shape.
     for impl in ('threefry2x32', 'rbg', 'unsafe_rbg'):
       if jax.random.key(0, impl=impl).dtype == shape.dtype:
-        return jax.random.wrap_key_data(value, impl=impl)
+        return jax.random.wrap_key_data(jnp.asarray(value), impl=impl)
   return value

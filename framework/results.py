@@ -77,7 +77,7 @@ class Records:
     import zarr
 
     self._layout = layout
-    self._group = zarr.open_group(_path(workdir), mode='a')
+    self._group: Any = zarr.open_group(_path(workdir), mode='a')
     coords = {**layout.structure, **layout.hp, 'seed': list(layout.seeds)}
     self._dims = tuple(coords)
     for name, values in {**coords, 'time': layout.times}.items():
@@ -99,7 +99,7 @@ class Records:
         (attributes or {}).get(name, {}),
       )
 
-  def _coordinate(self, name: str, values: Sequence[Any]) -> None:
+  def _coordinate(self, name: str, values: Any) -> None:
     array = np.asarray(values)
     text = array.dtype.kind in 'US'
     if name not in self._group:
@@ -180,7 +180,9 @@ def open(workdir: epath.PathLike):
 
   if not (epath.Path(workdir) / NAME).exists():
     raise FileNotFoundError(f'no {NAME} in {workdir}')
-  return xarray.open_zarr(_path(workdir), consolidated=False).load()
+  found = xarray.open_zarr(_path(workdir), consolidated=False).load()
+  # In an order of their own, not as the folder happens to list them.
+  return found[sorted(found.data_vars)]
 
 
 def to_csv(dataset) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Key, PyTree
+from jaxtyping import Array, ArrayLike, Bool, Int, Key, PyTree
 
 __all__ = [
   'Keys',
@@ -82,7 +82,7 @@ def advance(
   problem: PyTree,
   hp: PyTree,
   state: PyTree,
-  t: Int[Array, ''],
+  t: Int[ArrayLike, ''],
   times: Int[Array, ' stops'],
   recorded: Bool[Array, ' stops'] | None = None,
 ) -> tuple[PyTree, dict[str, Array]]:

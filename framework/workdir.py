@@ -201,8 +201,8 @@ def facts(argv: Sequence[str]) -> dict[str, Any]:
     'device_kind': devices[0].device_kind,
     'devices': len(devices),
     'processes': jax.process_count(),
-    'x64': bool(jax.config.jax_enable_x64),
-    'prng': str(jax.config.jax_default_prng_impl),
+    'x64': bool(jax.config.values['jax_enable_x64']),
+    'prng': str(jax.config.values['jax_default_prng_impl']),
     'git': _git(),
   }
 

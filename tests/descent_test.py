@@ -67,7 +67,10 @@ def test_value_and_grad_replaces_the_loss():
     return quadratic(x, problem, hp), problem * x
 
   problem, hp = jnp.array([1.0, 2.0]), 0.25
-  init = lambda *_: jnp.ones(2)
+
+  def init(*_):
+    return jnp.ones(2)
+
   one = lib.descent(init, quadratic, optax.sgd)
   two = lib.descent(init, None, optax.sgd, value_and_grad=closed)
   state = one.init(KEY, problem, hp)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from framework import plan as lib
 from framework.plan import Plan, Sizes, Varies
@@ -91,6 +91,7 @@ def test_sizes_count_keys():
 SMALL = Sizes(80, 8, 8, 80, 80)
 
 
+@settings(deadline=None)
 @given(
   size=st.builds(Sizes, *[st.integers(0, 10**7)] * 5),
   seeds=st.integers(1, 50),

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from framework import system as lib
 from framework.system import System
@@ -111,6 +111,7 @@ def test_unrecorded_stops_are_not_observed():
   assert [int(x) for x in seen] == [3]
 
 
+@settings(deadline=None)
 @given(steps=st.integers(1, 3000), every=st.integers(1, 4000))
 def test_linspaced(steps, every):
   times = lib.linspaced(steps, every)
@@ -120,6 +121,7 @@ def test_linspaced(steps, every):
   assert np.all(gaps[:-1] == every) and 0 < gaps[-1] <= every
 
 
+@settings(deadline=None)
 @given(steps=st.integers(1, 10**9), per_decade=st.integers(1, 50))
 def test_logspaced(steps, per_decade):
   times = lib.logspaced(steps, per_decade)

@@ -420,8 +420,8 @@ def _balanced(config: Any, ds: Any) -> list[Claim]:
             1e-10,
             np.concatenate(error)[:, -1],
             each=True,
-            derivation='the noise block starts above α⁴/9 = 1e-9 at α = 0.01 and '
-            'decays by exp(−2ηα²T) = 0.1 at most at α = 0.05',
+            derivation='the noise block starts above α⁴/9 = 1e-9 at α = '
+            '0.01 and decays by exp(−2ηα²T) = 0.1 at most at α = 0.05',
           )
         )
   return made

@@ -54,7 +54,7 @@ def _panels(ds: Any, x: str, y: str, ylim: Any = None, **options: Any):
   return fig, dict(zip(settings, axes, strict=True))
 
 
-def _lines(ax, t, Y, label, color, style='-', band=True) -> None:
+def _lines(ax, t, Y, label, color, style: Any = '-', band=True) -> None:
   """Median over seeds and their range."""
   from framework import plotting
 
@@ -70,6 +70,14 @@ def _law(panels: dict, ax, t, y, label: str) -> None:
   if np.isfinite(y).any():
     first = next(iter(panels.values()))
     plotting.law(ax, np.asarray(t), np.asarray(y), label if ax is first else '')
+
+
+def _legend(ax) -> None:
+  """A legend, if anything has a name."""
+  from framework import plotting
+
+  if ax.get_legend_handles_labels()[0]:
+    plotting.legend(ax)
 
 
 _SETTING = {
@@ -125,7 +133,7 @@ def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
         )
     ax.set_xlabel(STEP)
   next(iter(panels.values())).set_ylabel(SYMMETRIC_ERROR)
-  plotting.legend(next(iter(panels.values())))
+  _legend(next(iter(panels.values())))
   made = {
     'curse': (
       fig,
@@ -151,7 +159,7 @@ def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
     )
     ax.set_xlabel(STEP)
   next(iter(panels.values())).set_ylabel('local exponent over an octave')
-  plotting.legend(next(iter(panels.values())))
+  _legend(next(iter(panels.values())))
   made['exponent'] = (
     fig,
     'Local exponent d ln‖XXᵀ − M‖² / d ln t over octaves, k > r: it settles '
@@ -179,7 +187,7 @@ def _asymmetric(config: Any, ds: Any) -> dict[str, tuple]:
     ax.set_xlabel(STEP)
     ax.set_xlim(0, config.steps)
   next(iter(panels.values())).set_ylabel(ERROR)
-  plotting.legend(list(panels.values())[-1])
+  _legend(list(panels.values())[-1])
   made = {
     'linear': (
       fig,
@@ -218,7 +226,7 @@ def _asymmetric(config: Any, ds: Any) -> dict[str, tuple]:
     ax.minorticks_off()
     ax.set_xlim(0.9 * min(alphas), 1.1 * max(alphas))
   next(iter(panels.values())).set_ylabel('rate per step')
-  plotting.legend(next(iter(panels.values())))
+  _legend(next(iter(panels.values())))
   made['rate'] = (
     fig,
     'Rate of convergence against α: measured, predicted by linearising at the '
@@ -276,7 +284,7 @@ def _balanced(config: Any, ds: Any) -> dict[str, tuple]:
     ax.set_xlabel(STEP)
     ax.set_xlim(0, config.steps)
   next(iter(panels.values())).set_ylabel(ERROR)
-  plotting.legend(next(iter(panels.values())))
+  _legend(next(iter(panels.values())))
   return {
     'balanced': (
       fig,
@@ -287,7 +295,6 @@ def _balanced(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _sym_vs_asym(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
 
   t = ds['time'].values
   shown = t > 0
@@ -304,7 +311,7 @@ def _sym_vs_asym(config: Any, ds: Any) -> dict[str, tuple]:
     _law(panels, ax, t[late], np.asarray(law), r'$(k-r)/(4\eta^2t^2)$')
     ax.set_xlabel(STEP)
   next(iter(panels.values())).set_ylabel('squared error')
-  plotting.legend(next(iter(panels.values())))
+  _legend(next(iter(panels.values())))
   return {
     'sym_vs_asym': (
       fig,
@@ -369,7 +376,7 @@ def _phase(config: Any, ds: Any) -> dict[str, tuple]:
     _law(panels, ax, ends, ends, 'measured = law')
     ax.set_xlabel(r'law: $\ln(e_0/10^{-6})\,/\,|2\ln(1-\eta\lambda)|$')
   next(iter(panels.values())).set_ylabel('measured steps to $10^{-6}$')
-  plotting.legend(next(iter(panels.values())))
+  _legend(next(iter(panels.values())))
   made['law'] = (
     fig,
     'Every lane of the phase diagram against the law. Filled: the noise block '
@@ -379,13 +386,12 @@ def _phase(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _preconditioned(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
 
   t = ds['time'].values
   shown = t > 0
   fig, panels = _panels(ds, 'log', 'log', TAIL, sharey=True, height=3.0)
   kappas = [float(c) for c in ds['kappa'].values]
-  styles = ['-', '--', ':', '-.'] * len(kappas)
+  styles: list[Any] = ['-', '--', ':', '-.'] * len(kappas)
   names = {
     'gd': 'GD',
     'scaled_gd': rf'ScaledGD($\lambda={config.damping:g}$)',
@@ -415,7 +421,7 @@ def _preconditioned(config: Any, ds: Any) -> dict[str, tuple]:
     _law(panels, ax, t[late], np.asarray(law), r'$(k-r)/(4\eta^2t^2)$')
     ax.set_xlabel(STEP)
   next(iter(panels.values())).set_ylabel(SYMMETRIC_ERROR)
-  plotting.legend(list(panels.values())[-1])
+  _legend(list(panels.values())[-1])
   return {
     'preconditioned': (
       fig,

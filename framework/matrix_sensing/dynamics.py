@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, ArrayLike, Float, Int, Key, PyTree
 
 from framework import linalg
 from framework.descent import descent
@@ -45,17 +45,17 @@ __all__ = ['Hp', 'Problem', 'Structure', 'factors', 'final', 'system']
 class Hp(NamedTuple):
   """Hyperparameters: traced scalars, every one can be a lane."""
 
-  eta: Float[Array, ''] | float = 0.2  # step size η
-  alpha: Float[Array, ''] | float = 0.3  # scale of F_0
-  ratio: Float[Array, ''] | float = 1 / 3  # ρ: scale of G_0 over that of F_0
-  tied: Float[Array, ''] | float = 0.0  # 1: G_0 = F_0; square M only
-  k: Int[Array, ''] | int = 5  # columns; those beyond are zero and stay so
-  kappa: Float[Array, ''] | float = 2.0  # σ_1/σ_r of the truth
-  beta2: Float[Array, ''] | float = 1.0  # β² of the balancing step over σ_r
-  trigger: Float[Array, ''] | float = 1e-3  # relative loss to balance at
-  damping: Float[Array, ''] | float = 1e-3  # λ of ScaledGD(λ)
-  loss_damping: Float[Array, ''] | float = 1.0  # c of PrecGD
-  outliers: Float[Array, ''] | float = 0.0  # fraction of spoilt measurements
+  eta: Float[ArrayLike, ''] = 0.2  # step size η
+  alpha: Float[ArrayLike, ''] = 0.3  # scale of F_0
+  ratio: Float[ArrayLike, ''] = 1 / 3  # ρ: scale of G_0 over that of F_0
+  tied: Float[ArrayLike, ''] = 0.0  # 1: G_0 = F_0; square M only
+  k: Int[ArrayLike, ''] = 5  # columns; those beyond are zero and stay so
+  kappa: Float[ArrayLike, ''] = 2.0  # σ_1/σ_r of the truth
+  beta2: Float[ArrayLike, ''] = 1.0  # β² of the balancing step over σ_r
+  trigger: Float[ArrayLike, ''] = 1e-3  # relative loss to balance at
+  damping: Float[ArrayLike, ''] = 1e-3  # λ of ScaledGD(λ)
+  loss_damping: Float[ArrayLike, ''] = 1.0  # c of PrecGD
+  outliers: Float[ArrayLike, ''] = 0.0  # fraction of spoilt measurements
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,10 +276,10 @@ def value_and_grad(
   F, G = factors(params)
   symmetric = 'X' in params
   energy, DG, DtF = problem.operator.residual(F, G, problem.truth)
-  if problem.noise_adjoint is not None:
-    Q = problem.noise_adjoint  # A*(s): y = A(M) + s
+  Q, noise = problem.noise_adjoint, problem.noise_energy
+  if Q is not None and noise is not None:  # y = A(M) + s, Q = A*(s)
     DG, DtF = DG - Q @ G, DtF - Q.T @ F
-    energy += problem.noise_energy - 2 * jnp.vdot(F @ G.T - problem.M, Q)
+    energy += noise - 2 * jnp.vdot(F @ G.T - problem.M, Q)
   if symmetric:
     return energy / 4, {'X': (DG + DtF) / 2}
   return energy / 2, {'F': DG, 'G': DtF}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Key
+from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
 from framework import linalg
 
@@ -94,7 +94,7 @@ def symmetric_gaussian(
 
 
 def spectrum(
-  r: int, kappa: Float[Array, ''] | float, kind: str = 'linear'
+  r: int, kappa: Float[ArrayLike, ''], kind: str = 'linear'
 ) -> Float[Array, ' r']:
   """Singular values from σ_1 = 1 down to σ_r = 1/κ.
 

@@ -168,7 +168,10 @@ def balance_once(
     _check_names(params, 'balance_once', ['F', 'G'])
     return BalanceState(inner.init(params), jnp.int32(0), jnp.int32(-1))
 
-  def update(updates, state, params=None, *, relative_loss, **extra: Any):
+  def update(updates, state, params=None, **extra: Any):
+    if params is None or 'relative_loss' not in extra:
+      raise ValueError('balance_once: update needs params and relative_loss')
+    relative_loss = extra.pop('relative_loss')
     updates, inner_state = inner.update(updates, state.inner, params, **extra)
     now: Bool[Array, ''] = (state.balanced_at < 0) & (relative_loss < trigger)
     F, G = params['F'], params['G']
@@ -215,11 +218,14 @@ def scale_by_gram(
     _check_names(params, 'scale_by_gram', ['X'], ['F', 'G'])
     return optax.EmptyState()
 
-  def update(updates, state, params=None, *, value=None, **extra: Any):
-    del extra
+  def update(updates, state, params=None, **extra: Any):
+    if params is None or (loss_power and 'value' not in extra):
+      raise ValueError(
+        'scale_by_gram: update needs params, and value (the loss)'
+      )
     lam = jnp.asarray(damping)
     if loss_power:
-      lam = lam * jnp.asarray(value) ** loss_power
+      lam = lam * jnp.asarray(extra['value']) ** loss_power
     other = {'X': 'X', 'F': 'G', 'G': 'F'}
     return {
       name: _times_inverse_gram(u, params[other[name]], lam)

@@ -11,7 +11,7 @@ References:
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from framework import linalg
 from framework.matrix_sensing.operators import Operator
@@ -69,7 +69,7 @@ def ntk(
 
 
 def ntk_edges(
-  JtJ: Float[Array, 'd d'], zeros: Int[Array, ''] | int
+  JtJ: Float[Array, 'd d'], zeros: Int[ArrayLike, '']
 ) -> tuple[Float[Array, ''], Float[Array, '']]:
   """λ⁺_min and λ_max: the linear rate and the edge of stability.
 
@@ -92,11 +92,11 @@ def ntk_edges(
 def structural_zeros(
   n1: int,
   n2: int,
-  k: Int[Array, ''] | int,
+  k: Int[ArrayLike, ''],
   r: int,
   symmetric: bool,
   k_max: int | None = None,
-) -> Int[Array, ''] | int:
+) -> Int[ArrayLike, '']:
   """How many eigenvalues of JᵀJ vanish whatever the measurements.
 
       XXᵀ  r(r-1)/2 rotations of the signal columns and, the gradient of the
@@ -132,7 +132,7 @@ def structural_zeros(
 
 
 def noise_eigenvalue(
-  F: Float[Array, 'n1 k'], k: Int[Array, ''] | int | None = None
+  F: Float[Array, 'n1 k'], k: Int[ArrayLike, ''] | None = None
 ) -> Float[Array, '']:
   """λ_min(FᵀF): the rate at which the noise rows of G die, exactly.
 
@@ -159,7 +159,7 @@ def noise_rate(
   F: Float[Array, 'n1 k'],
   G: Float[Array, 'n2 k'],
   r: int,
-  k: Int[Array, ''] | int | None = None,
+  k: Int[ArrayLike, ''] | None = None,
 ) -> Float[Array, '']:
   """λ_min(NᵀFᵀF N), N the null space of the rows of G: the noise block's rate.
 
@@ -194,4 +194,4 @@ def noise_rate(
   weight = 1 + jnp.sum(F**2)
   FtF = F.T @ F + jnp.diag(weight * unused)
   lowest = linalg.eigvalsh(N.T @ FtF @ N)[0]
-  return jnp.where(k > r, lowest, jnp.inf)
+  return jnp.where(jnp.asarray(k) > r, lowest, jnp.inf)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 __all__ = [
   'Pair',
@@ -32,7 +32,7 @@ __all__ = [
   'time_to_error',
 ]
 
-Scalar = Float[Array, ''] | float
+Scalar = Float[ArrayLike, '...']
 
 
 def linear_rate(eta: Scalar, eigenvalue: Scalar) -> Float[Array, '']:
@@ -79,7 +79,7 @@ def sublinear(t: Scalar, k: Scalar, r: Scalar, eta: Scalar) -> Float[Array, '']:
   >>> round(float(sublinear(1000.0, 5, 3, 0.2)), 9)
   1.25e-05
   """
-  return (k - jnp.asarray(r)) / (4 * jnp.square(jnp.asarray(eta) * t))
+  return (jnp.asarray(k) - r) / (4 * jnp.square(jnp.asarray(eta) * t))
 
 
 def scalar_noise(t: Scalar, x0: Scalar, eta: Scalar) -> Float[Array, '']:
@@ -234,6 +234,7 @@ def stability_edge(
   sigma_1 = jnp.asarray(sigma_1)
   if beta2 is None:
     return 1 / sigma_1
+  beta2 = jnp.asarray(beta2)
   return 2 / (beta2 + jnp.square(sigma_1) / beta2)
 
 

@@ -51,7 +51,7 @@ def parse(*words):
     ),
     (
       '--sweep=k=3,99',
-      'config.sweep.k: got 99, expected an integer <= n = 30',
+      'config.k at sweep point k=99: got 99, expected an integer <= n = 30',
     ),
     ('--sweep=k=3,3', 'config.sweep.k: got 3 (2 times), expected each value'),
     ('--sweep=k', "config.sweep: got 'k', expected NAME=VALUE,VALUE,..."),
