@@ -202,8 +202,8 @@ def measure(
     bounds = [
       {
         'name': probe.contestant.name,
-        'bytes_per_second': probe.bytes / t.median,
-        'flops_per_second': probe.flops / t.median,
+        'bytes': probe.bytes,
+        'flops': probe.flops,
         **t._asdict(),
       }
       for probe, t in zip(probes, times[count:], strict=True)

@@ -6,7 +6,7 @@ B lanes    share one matrix product:    2 p² B flops     against GEMM peak
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = [
   'LANES',
@@ -24,16 +24,22 @@ OURS = 'ours, Gram'
 OURS_LANES = f'{OURS}, {LANES} lanes'
 TORCH = 'torch autograd + SGD, m×n×n'
 
-# (n, m), ours, at least so many times as fast as torch with one lane.
-_SPEED = (
-  ((20, 600), OURS, 70),
-  ((50, 1200), OURS, 15),
-  ((50, 1200), OURS_LANES, 25),
-)
-# (n, m), ours, at least this share of the machine's limit.
-_SHARE = (
-  ((100, 8000), OURS, 0.70, 'bandwidth'),
-  ((50, 1200), OURS_LANES, 0.50, 'GEMM peak'),
+
+class _Target(NamedTuple):
+  size: tuple[int, int]  # (n, m)
+  name: str
+  goal: float
+  against: str
+
+
+_LIMIT = 'share of the limit'
+_SPEED = f'times as fast as {TORCH}'
+_TARGETS = (
+  _Target((20, 600), OURS, 70, _SPEED),
+  _Target((50, 1200), OURS, 15, _SPEED),
+  _Target((50, 1200), OURS_LANES, 25, _SPEED),
+  _Target((100, 8000), OURS, 0.70, _LIMIT),
+  _Target((50, 1200), OURS_LANES, 0.50, _LIMIT),
 )
 
 _Table = Mapping[str, Any]
@@ -44,28 +50,28 @@ def machine(facts: Mapping[str, Any]) -> str:
   return ', '.join(f'{name} {value}' for name, value in facts.items())
 
 
-def seconds(table: _Table, name: str) -> float:
+def seconds(table: _Table, name: str, at: str = 'median') -> float:
   """Seconds per step and lane of a row; NaN if it was not measured."""
   for row in table['rows']:
     if row['name'] == name:
-      return row['median'] / row['lanes']
+      return row[at] / row['lanes']
   return math.nan
 
 
-def limit(table: _Table, kind: str, dtype: str = 'float64') -> float:
-  """The best of the probes: bytes or floating-point operations per second."""
+def limit(table: _Table, kind: str, at: str = 'median') -> float:
+  """The best of the probes: bytes or float64 operations per second."""
   if kind == 'bandwidth':
-    return max(probe['bytes_per_second'] for probe in table['limits'])
+    return max(probe['bytes'] / probe[at] for probe in table['limits'])
   return max(
-    probe['flops_per_second']
+    probe['flops'] / probe[at]
     for probe in table['limits']
-    if dtype in probe['name']
+    if 'float64' in probe['name']
   )
 
 
-def achieved(table: _Table, name: str) -> tuple[str, float]:
+def achieved(table: _Table, name: str, at: str = 'median') -> tuple[str, float]:
   """What limits a row of ours, and what it reaches of it per second."""
-  time = seconds(table, name)
+  time = seconds(table, name, at)
   if name == OURS:
     return 'bandwidth', 8 * table['p'] ** 2 / time
   return 'GEMM peak', 2 * table['p'] ** 2 / time
@@ -105,10 +111,11 @@ def table(table: _Table, threads: str) -> str:
     )
   lines += [f'{name:40}{why}' for name, why in table['absent'].items()]
   for probe in table['limits']:
-    value, unit = probe['bytes_per_second'] / 1e9, 'GB/s'
-    if not value:
-      value, unit = probe['flops_per_second'] / 1e9, 'GFLOP/s'
-    lines.append(f'limit: {probe["name"]:33}{value:10.1f} {unit}')
+    amount, unit = probe['bytes'], 'GB/s'
+    if not amount:
+      amount, unit = probe['flops'], 'GFLOP/s'
+    rate = amount / probe['median'] / 1e9
+    lines.append(f'limit: {probe["name"]:33}{rate:10.1f} {unit}')
   for name in (OURS, OURS_LANES):
     kind, value = achieved(table, name)
     unit = 'GB/s' if kind == 'bandwidth' else 'GFLOP/s'
@@ -122,39 +129,44 @@ def table(table: _Table, threads: str) -> str:
 
 
 def targets(tables: Sequence[_Table]) -> list[dict[str, Any]]:
-  """What was aimed at, what was reached; None where it was not measured.
+  """What was aimed at and what was reached.
+
+  Whether it is met goes by the medians. The same from the lower quartiles is
+  stated beside it: other work on the machine slows what lives in a shared cache
+  more than it slows the rest.
 
   Args:
     tables: Of one thread.
 
   Returns:
-    One dictionary a target: target, goal, value and met.
+    One dictionary a target: target, goal, value, undisturbed (the value from
+    lower quartiles), met; the last three None where it was not measured.
   """
   by_size = {tuple(table['size'][:2]): table for table in tables}
-  found = []
 
-  def add(size, text: str, goal: float, value: float) -> None:
+  def reached(target: _Target, at: str) -> float:
+    table = by_size.get(target.size)
+    if table is None:
+      return math.nan
+    if target.against == _LIMIT:
+      kind, value = achieved(table, target.name, at)
+      return value / limit(table, kind, at)
+    return seconds(table, TORCH, at) / seconds(table, target.name, at)
+
+  found = []
+  for target in _TARGETS:
+    n, m = target.size
+    value, low = reached(target, 'median'), reached(target, 'low')
     known = math.isfinite(value)
     found.append(
       {
-        'target': f'n={size[0]} m={size[1]}: {text}',
-        'goal': goal,
+        'target': f'n={n} m={m}: {target.name}: {target.against}',
+        'goal': target.goal,
         'value': value if known else None,
-        'met': value >= goal if known else None,
+        'undisturbed': low if known else None,
+        'met': value >= target.goal if known else None,
       }
     )
-
-  for size, name, goal in _SPEED:
-    value = math.nan
-    if size in by_size:
-      it = by_size[size]
-      value = seconds(it, TORCH) / seconds(it, name)
-    add(size, f'{name}: times as fast as {TORCH}', goal, value)
-  for size, name, goal, kind in _SHARE:
-    value = math.nan
-    if size in by_size:
-      value = achieved(by_size[size], name)[1] / limit(by_size[size], kind)
-    add(size, f'{name}: share of the {kind}', goal, value)
   return found
 
 
@@ -162,9 +174,15 @@ def verdicts(found: Sequence[Mapping[str, Any]]) -> str:
   """One line a target."""
   lines = ['', 'targets, one thread']
   for target in found:
-    word = {True: 'met', False: 'NOT MET', None: 'not measured'}[target['met']]
-    value = '' if target['value'] is None else f'{target["value"]:.2f} '
-    lines.append(f'{target["target"]} >= {target["goal"]}: {value}{word}')
+    text = f'{target["target"]} >= {target["goal"]}: '
+    if target['met'] is None:
+      lines.append(text + 'not measured')
+      continue
+    word = 'met' if target['met'] else 'NOT MET'
+    lines.append(
+      f'{text}{target["value"]:.2f}, {word} '
+      f'({target["undisturbed"]:.2f} by lower quartiles)'
+    )
   return '\n'.join(lines)
 
 

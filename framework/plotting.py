@@ -19,7 +19,7 @@ import io
 import math
 import pathlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import matplotlib
@@ -28,22 +28,21 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
+
+from framework.plotting_room import GAP, layout, pixels, room
 
 __all__ = [
   'figure',
   'heatmap',
-  'label_ends',
   'lanes',
   'law',
   'legend',
@@ -68,7 +67,6 @@ _METADATA: dict[str, dict[str, Any]] = {
   'png': {'Software': None},
   'pdf': {'CreationDate': None, 'Creator': None, 'Producer': None},
 }
-_GAP = 3.0  # points between a label and what it must not touch
 _HALO = withStroke(linewidth=2.4, foreground='white')
 _CORNERS = ('upper right', 'upper left', 'lower left', 'lower right')
 _SIDES = ('center right', 'center left', 'upper center', 'lower center')
@@ -270,12 +268,12 @@ def law(
 
 def _label_beside(ax: Axes, line: Line2D, label: str) -> bool:
   """Puts a label next to a line; says whether there was room."""
-  _layout(ax)
+  layout(ax)
   text = ax.annotate(label, (0, 0), (0, 0), textcoords='offset points')
   text.set(zorder=_Z_LAW + 1, path_effects=[_HALO])
   size = np.array(text.get_window_extent().size)
   text.remove()
-  free, gap, spots = _room(ax), _pixels(ax, _GAP), _along(ax, line)
+  free, gap, spots = room(ax), pixels(ax, GAP), _along(ax, line)
   from_middle = np.argsort(np.abs(np.arange(len(spots)) - len(spots) / 2))
   for spot in spots[from_middle]:
     for sx, sy in ((1, 1), (-1, -1), (-1, 1), (1, -1), (0, 1), (0, -1)):
@@ -283,7 +281,7 @@ def _label_beside(ax: Axes, line: Line2D, label: str) -> bool:
       if free(Bbox([centre - size / 2, centre + size / 2])):
         text.xy = tuple(ax.transData.inverted().transform(spot))
         text.set(
-          position=(sx * _GAP, sy * _GAP),
+          position=(sx * GAP, sy * GAP),
           ha={1: 'left', 0: 'center', -1: 'right'}[sx],
           va={1: 'bottom', -1: 'top'}[sy],
         )
@@ -307,63 +305,6 @@ def _along(ax: Axes, line: Line2D) -> Float[np.ndarray, 'spots 2']:
 
 
 @style()
-def label_ends(
-  ax: Axes, lines: Sequence[Line2D] | None = None
-) -> list[Annotation]:
-  """Writes the labels of lines next to their right ends, none over another.
-
-  Args:
-    ax: Where; nothing that changes its limits should follow.
-    lines: Which; None for all that have a label.
-
-  Returns:
-    The annotations, from below.
-  """
-  _layout(ax)
-  if lines is None:
-    lines = [x for x in ax.lines if not str(x.get_label()).startswith('_')]
-  ends = []
-  for line in lines:
-    at = ax.transData.transform(line.get_xydata())
-    at = ax.transAxes.inverted().transform(at[np.isfinite(at).all(axis=1)])
-    ends += [(tuple(end), line) for end in at[at[:, 0] < 1.001][-1:]]
-  ends.sort(key=lambda end: end[0][1])
-  size = matplotlib.rcParams['legend.fontsize']
-  places = _apart(
-    [end[1] for end, _ in ends], _pixels(ax, 1.2 * size) / ax.bbox.height
-  )
-  inches = ax.figure.canvas.figure.dpi_scale_trans
-  beside = ax.transAxes + ScaledTranslation(4 * _GAP / 72, 0, inches)
-  return [
-    ax.annotate(
-      line.get_label(), end, (1, y), 'axes fraction', beside, va='center',
-      color=line.get_color(), fontsize=size, annotation_clip=False,
-      arrowprops={
-        'arrowstyle': '-', 'color': line.get_color(), 'linewidth': 0.5,
-        'shrinkA': 0, 'shrinkB': 1, 'relpos': (0, 0.5),
-      },
-    )
-    for (end, line), y in zip(ends, places, strict=True)
-  ]  # fmt: skip
-
-
-def _apart(wanted: Sequence[float], gap: float) -> list[float]:
-  """Ascending places in [0, 1], moved up, then down, to be `gap` apart.
-
-  >>> _apart([0.25, 0.25, 1.0], 0.25)
-  [0.25, 0.5, 0.875]
-  """
-  places, low, high = [], gap / 2, 1 - gap / 2
-  for y in wanted:
-    places.append(max(y, low))
-    low = places[-1] + gap
-  for i in reversed(range(len(places))):
-    places[i] = min(places[i], high)
-    high = places[i] - gap
-  return places
-
-
-@style()
 def legend(ax: Axes, **kwargs: Any) -> Legend:
   """Adds a legend where it covers nothing, else below the axes.
 
@@ -384,8 +325,8 @@ def legend(ax: Axes, **kwargs: Any) -> Legend:
     raise ValueError('nothing in the axes has a label')
   if old := ax.get_legend():
     old.remove()
-  _layout(ax)
-  free = _room(ax)
+  layout(ax)
+  free = room(ax)
   for place in _CORNERS + _SIDES:
     box = ax.legend(loc=place, **kwargs)
     if free(box.get_window_extent()):
@@ -416,81 +357,6 @@ def _legend_below(ax: Axes, **kwargs: Any) -> Legend:
     wide, high = fig.get_size_inches()
     fig.set_size_inches(wide, high + extent.height / fig.dpi)
   return box
-
-
-def _layout(ax: Axes) -> None:
-  """Puts the axes where they will be, so that pixels mean something."""
-  ax.figure.canvas.figure.draw_without_rendering()
-
-
-def _pixels(ax: Axes, points: float) -> float:
-  return points * ax.figure.canvas.figure.dpi / 72
-
-
-def _room(ax: Axes) -> Callable[[Bbox], bool]:
-  """Says of a box, in pixels, whether it is inside the axes and free."""
-  outlines, regions, points, boxes = [], [], [np.zeros((0, 2))], []
-  for line in ax.lines:
-    path = line.get_transform().transform_path(line.get_path())
-    points.append(np.asarray(path.vertices))
-    if line.get_linestyle() not in ('None', ' ', ''):
-      outlines.append(path)
-  for drawn in ax.collections:
-    if isinstance(drawn, PathCollection):
-      offsets = np.ma.filled(drawn.get_offsets(), np.nan)
-      points.append(drawn.get_offset_transform().transform(offsets))
-    elif isinstance(drawn, QuadMesh):
-      boxes.append(ax.bbox)
-    else:
-      paths = map(drawn.get_transform().transform_path, drawn.get_paths())
-      filled = not isinstance(drawn, LineCollection)
-      (regions if filled else outlines).extend(paths)
-  for patch in ax.patches:
-    regions.append(patch.get_transform().transform_path(patch.get_path()))
-  for thing in (*ax.texts, *ax.images, *ax.child_axes):
-    boxes.append(thing.get_window_extent())
-  spots, pieces = np.concatenate(points), _segments(outlines)
-  gap = _pixels(ax, _GAP)
-
-  def free(box: Bbox) -> bool:
-    wide = box.padded(gap)
-    hit = (spots > wide.min) & (spots < wide.max)
-    return (
-      ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
-      and ax.bbox.y0 <= box.y0 and box.y1 <= ax.bbox.y1
-      and not hit.all(axis=1).any()
-      and not any(wide.overlaps(other) for other in boxes)
-      and not _cross(pieces, wide)
-      and not any(path.intersects_bbox(wide, filled=True) for path in regions)
-    )  # fmt: skip
-
-  return free
-
-
-def _segments(paths: Sequence[Path]) -> Float[np.ndarray, 'segments 2 2']:
-  """The straight pieces of paths; none across a gap (NaN) in one."""
-  # `Path.intersects_bbox` would bridge the gap.
-  chains = [
-    np.asarray(c) for p in paths for c in p.to_polygons(closed_only=False)
-  ]
-  return np.concatenate(
-    [np.stack([c[:-1], c[1:]], 1) for c in chains] or [np.zeros((0, 2, 2))]
-  )
-
-
-def _cross(segments: Float[np.ndarray, 'segments 2 2'], box: Bbox) -> bool:
-  """Whether a segment touches a box: no axis separates the two.
-
-  >>> _cross(np.array([[[0.0, 0.5], [9.0, 0.5]]]), Bbox([[1, 0], [2, 1]]))
-  True
-  """
-  low, high = np.asarray(box.min), np.asarray(box.max)
-  half = (high - low) / 2
-  middle = segments.mean(axis=1) - (low + half)
-  reach = np.abs(along := (segments[:, 1] - segments[:, 0]) / 2)
-  beside = np.abs(middle[:, 0] * along[:, 1] - middle[:, 1] * along[:, 0])
-  near = (np.abs(middle) <= half + reach).all(axis=1)
-  return bool((near & (beside <= reach @ half[::-1])).any())
 
 
 @style()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.matrix_sensing.claims import (
+from experiments.matrix_sensing.measure import (
   lanes,
   linear_rates,
   phase_times,

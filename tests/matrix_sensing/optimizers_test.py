@@ -327,8 +327,8 @@ RULES = {
 
 @pytest.mark.parametrize('name', list(RULES))
 @pytest.mark.parametrize('parameters', ['X', 'FG'])
-@pytest.mark.parametrize('padding', [0, 2])
-def test_one_preconditioned_step(name, parameters, padding):
+def test_one_preconditioned_step(name, parameters):
+  """With two columns of padding, against numpy without."""
   rule_of, damping_of = RULES[name]
   rule, loss, eta = rule_of(0.3), 0.04, 0.3
   params = dict(zip(parameters, draw(9, 7, 4), strict=False))
@@ -340,7 +340,7 @@ def test_one_preconditioned_step(name, parameters, padding):
     for name in parameters
   }
   pad = lambda tree: jax.tree.map(  # noqa: E731
-    lambda x: jnp.pad(x, ((0, 0), (0, padding))), tree
+    lambda x: jnp.pad(x, ((0, 0), (0, 2))), tree
   )
   wide = pad(params)
   updates, _ = rule.update(pad(grads), rule.init(wide), wide, value=loss)

@@ -1,0 +1,90 @@
+"""Where in a plot there is room for a label or a legend."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.path import Path
+from matplotlib.transforms import Bbox
+
+__all__ = ['GAP', 'layout', 'pixels', 'room']
+
+GAP = 3.0  # points between a label and what it must not touch
+
+
+def layout(ax: Axes) -> None:
+  """Puts the axes where they will be, so that pixels mean something."""
+  ax.figure.canvas.figure.draw_without_rendering()
+
+
+def pixels(ax: Axes, points: float) -> float:
+  """Points as pixels of the figure."""
+  return points * ax.figure.canvas.figure.dpi / 72
+
+
+def room(ax: Axes) -> Callable[[Bbox], bool]:
+  """Says of a box, in pixels, whether it is inside the axes and free."""
+  outlines, regions, points, boxes = [], [], [np.zeros((0, 2))], []
+  for line in ax.lines:
+    path = line.get_transform().transform_path(line.get_path())
+    points.append(np.asarray(path.vertices))
+    if line.get_linestyle() not in ('None', ' ', ''):
+      outlines.append(path)
+  for drawn in ax.collections:
+    if isinstance(drawn, PathCollection):
+      offsets = np.ma.filled(drawn.get_offsets(), np.nan)
+      points.append(drawn.get_offset_transform().transform(offsets))
+    elif isinstance(drawn, QuadMesh):
+      boxes.append(ax.bbox)
+    else:
+      paths = map(drawn.get_transform().transform_path, drawn.get_paths())
+      filled = not isinstance(drawn, LineCollection)
+      (regions if filled else outlines).extend(paths)
+  for patch in ax.patches:
+    regions.append(patch.get_transform().transform_path(patch.get_path()))
+  for thing in (*ax.texts, *ax.images, *ax.child_axes):
+    boxes.append(thing.get_window_extent())
+  spots, pieces = np.concatenate(points), _segments(outlines)
+  gap = pixels(ax, GAP)
+
+  def free(box: Bbox) -> bool:
+    wide = box.padded(gap)
+    hit = (spots > wide.min) & (spots < wide.max)
+    return (
+      ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
+      and ax.bbox.y0 <= box.y0 and box.y1 <= ax.bbox.y1
+      and not hit.all(axis=1).any()
+      and not any(wide.overlaps(other) for other in boxes)
+      and not _cross(pieces, wide)
+      and not any(path.intersects_bbox(wide, filled=True) for path in regions)
+    )  # fmt: skip
+
+  return free
+
+
+def _segments(paths: Sequence[Path]) -> Float[np.ndarray, 'segments 2 2']:
+  """The straight pieces of paths; none across a gap (NaN) in one."""
+  # `Path.intersects_bbox` would bridge the gap.
+  chains = [
+    np.asarray(c) for p in paths for c in p.to_polygons(closed_only=False)
+  ]
+  return np.concatenate(
+    [np.stack([c[:-1], c[1:]], 1) for c in chains] or [np.zeros((0, 2, 2))]
+  )
+
+
+def _cross(segments: Float[np.ndarray, 'segments 2 2'], box: Bbox) -> bool:
+  """Whether a segment touches a box: no axis separates the two.
+
+  >>> _cross(np.array([[[0.0, 0.5], [9.0, 0.5]]]), Bbox([[1, 0], [2, 1]]))
+  True
+  """
+  low, high = np.asarray(box.min), np.asarray(box.max)
+  half = (high - low) / 2
+  middle = segments.mean(axis=1) - (low + half)
+  reach = np.abs(along := (segments[:, 1] - segments[:, 0]) / 2)
+  beside = np.abs(middle[:, 0] * along[:, 1] - middle[:, 1] * along[:, 0])
+  near = (np.abs(middle) <= half + reach).all(axis=1)
+  return bool((near & (beside <= reach @ half[::-1])).any())
