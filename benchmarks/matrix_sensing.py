@@ -116,7 +116,8 @@ def contestants(
   structure = dynamics.Structure(
     n1=n, n2=n, r=min(3, k), k_max=k, m=m, operator='svec'
   )
-  one = dynamics.Hp(k=k)
+  eta = 0.2
+  one = dynamics.Hp(eta=eta, k=k)
   many = one._replace(alpha=jnp.geomspace(0.05, 0.5, report.LANES))
   system = dynamics.system(structure)
   draw = jax.jit(lambda key: start(system, key, one)[0])
@@ -141,7 +142,7 @@ def contestants(
     y=np.array(rows.operator.forward(rows.M)),
     M=np.array(rows.M),
     X0=starts[0],
-    eta=float(one.eta),
+    eta=eta,
   )
   tasks = task._replace(X0=starts[1])
   del rows, A

@@ -153,7 +153,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
       'parametrisation': 'asymmetric',
       'n': 50,
       'm': 1500,
-      'steps': 9000,
+      'seeds': 4,
+      'steps': 6000,
       'spacing': 'linear',
       'records': 300,
       'sweep': {

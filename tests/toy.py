@@ -169,7 +169,7 @@ def net(batch: int | None = None, width: int = 4, dtype=jnp.float64) -> System:
   rule = descent(
     module_init(module),
     loss,
-    lambda hp: optax.chain(optax.clip_by_global_norm(1.0), optax.adam(hp.lr)),
+    lambda hp: optax.adam(hp.lr),
     batch=minibatch(batch) if batch else None,
   )
 

@@ -44,7 +44,7 @@ def structure_of(config: Any) -> tuple[dynamics.Structure, Any, str]:
     n1, n2 = len(truth.U), len(truth.V)
   kind, why = config.operator, 'as asked for'
   if config.setting == 'population':
-    kind, why = 'gram', 'A*A is the identity: nothing is stored'
+    kind, why = 'gram', ''  # not looked at
   elif kind == 'auto':
     kind, why = operators.choose(
       config.m,
@@ -74,6 +74,12 @@ def structure_of(config: Any) -> tuple[dynamics.Structure, Any, str]:
   except ValueError as error:
     problem = config_lib.Problem('config', str(error), '')
     raise config_lib.ConfigError([problem]) from None
+  if structure.m is None:
+    return (
+      structure,
+      truth,
+      'identity: A*A of the population, nothing is stored',
+    )
   return structure, truth, f'{kind}: {why}'
 
 

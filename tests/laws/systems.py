@@ -1,7 +1,7 @@
 """The systems that every law is tried on: append an `Entry` to `ENTRIES`.
 
 Keep them small: a few numbers of state and about twenty steps show what a law
-is about, and every entry is compiled many times over, in both precisions.
+is about, and every entry is compiled many times over, in each precision.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from framework.matrix_sensing import dynamics as sensing
 from framework.system import System
 from tests import toy
 
@@ -35,6 +36,8 @@ class Entry(NamedTuple):
   # Relative to the largest entry of each record, in units of sqrt(eps) for the
   # derivative and of eps * steps * 100 for lanes.
   looser: float = 1.0
+  # Keys of `DTYPES`, of which laws that need one only take the last.
+  precisions: tuple[str, ...] = ('float32', 'float64')
 
 
 TIMES = np.array([0, 1, 4, 5, 12], np.int32)
@@ -67,13 +70,68 @@ def _net(batch):
   return make
 
 
+def _sensing(optimizer='gd', m=None, symmetric=True, watch=None, **hp):
+  """Over-parametrised; no padding, where observations have no derivative."""
+
+  def make(dtype):
+    structure = sensing.Structure(
+      n1=4,
+      n2=4,
+      r=2,
+      k_max=3,
+      m=m,
+      symmetric=symmetric,
+      symmetric_truth=symmetric,
+      symmetric_ensemble=symmetric,
+      optimizer=optimizer,
+      dtype=dtype,
+    )
+    system = sensing.system(structure)
+    if watch:
+      system = system._replace(observe=watch)
+    typed = toy.typed(sensing.Hp(**hp), dtype)._replace(k=np.int32(3))
+    return Case(system, typed, None, TIMES)
+
+  return make
+
+
+def _loss(state, problem, hp):
+  """Compiled in a fraction of the time of all that may be observed."""
+  del hp
+  return {'loss': sensing.value_and_grad(state.params, problem)[0]}
+
+
 ENTRIES: list[Entry] = [
   Entry('linear', _linear, ('eta', 'scale', 'noise')),
   Entry('shared operator', _shared, ('eta', 'scale')),
   Entry('walk with a key', _walk, ('drift',)),
   Entry('cubic', _cubic, ('eta', 'noise')),
-  Entry('network, full batch', _net(None), ('lr',)),
-  Entry('network, minibatch', _net(3), ('lr',)),
+  Entry('network, full batch', _net(None), ('lr',), precisions=('float32',)),
+  Entry('network, minibatch', _net(3), ('lr',), precisions=('float64',)),
+  Entry(
+    'sensing, population',
+    _sensing(watch=_loss),
+    ('eta', 'alpha', 'kappa'),
+    precisions=('float64',),
+  ),
+  Entry(
+    'sensing, gram',
+    _sensing(m=20),
+    ('eta', 'alpha', 'kappa'),
+    precisions=('float64',),
+  ),
+  Entry(
+    'sensing, balanced',
+    _sensing('balanced', None, False, _loss, alpha=0.7, trigger=0.8),
+    ('eta', 'alpha', 'ratio', 'beta2', 'kappa'),
+    precisions=('float64',),
+  ),
+  Entry(
+    'sensing, precgd',
+    _sensing('precgd', watch=_loss),
+    ('eta', 'alpha', 'loss_damping', 'kappa'),
+    precisions=('float64',),
+  ),
 ]
 
 DTYPES = {'float32': jnp.float32, 'float64': jnp.float64}

@@ -66,6 +66,15 @@ def rates(times, error, floor=1e-22):
   return fits.exponential(times, error, where=where).slope
 
 
+def assert_rates(slope, law, late):
+  """The slowest mode takes over last: slopes tend to the law from above.
+
+  How late depends on the gap to the next mode, which draws differ in.
+  """
+  ratio = slope / law
+  assert np.all((ratio > 0.99) & (ratio < 1 + late)), ratio
+
+
 # --- Laws, symmetric ----------------------------------------------------------
 
 LATE = (2_000, 20_000)  # the last decade of 2e4 steps
@@ -97,7 +106,7 @@ def test_excess_rank_is_sublinear_at_population():
 
 @functools.cache
 def sensing(seeds=1, steps=20_000):
-  times = np.unique(np.r_[np.arange(0, 600, 10), logspaced(steps, 30)])
+  times = np.unique(np.r_[np.arange(0, 700, 10), logspaced(steps, 30)])
   ks = np.array([3, 4, 5])
   structure = dynamics.Structure(n1=30, n2=30, k_max=5, m=600)
   seen, _ = descend(structure, times, seeds, final=True, k=ks)
@@ -115,11 +124,9 @@ def check_excess_rank(times, seen):
 
 
 def check_exact_rank(times, seen):
-  error = seen['squared_error'][:, 0]
-  where = fits.between_levels(error, 1e-8, 1e-20)
-  slope = fits.exponential(times, error, where=where).slope
+  slope = rates(times, seen['squared_error'][:, 0], 1e-26)
   law = np.array(theory.linear_rate(0.2, seen['ntk_min'][:, 0]))
-  np.testing.assert_allclose(slope / law, 1, atol=0.15)
+  assert_rates(slope, law, 0.15)
   # Measurements slow it down, to about half of the population.
   assert np.all(np.abs(slope) < 0.8 * abs(theory.linear_rate(0.2, SIGMA[-1])))
 
@@ -184,7 +191,7 @@ def test_asymmetric_rate_at_population():
   times, error, lowest = asymmetric_population()
   slope = rates(times, error[:, :4])
   law = np.array(theory.linear_rate(0.2, lowest[:, :4]))
-  np.testing.assert_allclose(slope / law, 1, atol=0.08)
+  np.testing.assert_allclose(slope / law, 1, atol=1e-3)
   exponent = exponents(ALPHAS, slope)
   assert abs(np.mean(exponent) - 2) < 0.08, exponent
   assert np.all(np.abs(exponent - 2) < 0.2), exponent
@@ -215,7 +222,8 @@ def measured_rates(alphas, seeds, steps):
   seen, _ = descend(structure, times, seeds, True, alpha=np.array(alphas))
   slope = rates(times, seen['squared_error'])
   law = np.array(theory.linear_rate(0.2, seen['ntk_min']))
-  np.testing.assert_allclose(slope / law, 1, atol=0.08)
+  assert_rates(slope, law, 0.15)
+  np.testing.assert_allclose(np.mean(slope / law, 0), 1, atol=0.08)
   return slope
 
 
