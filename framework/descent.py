@@ -133,7 +133,8 @@ def minibatch(
     table = rows(problem)
     count = jax.tree.leaves(table)[0].shape[0]
     index: Int[Array, ' size'] = jax.random.randint(key, (size,), 0, count)
-    return jax.tree.map(lambda x: x[index], table)
+    # A table of numpy, a constant of `sample`, cannot be indexed by a tracer.
+    return jax.tree.map(lambda x: jnp.asarray(x)[index], table)
 
   return batch
 

@@ -182,7 +182,7 @@ def open(workdir: epath.PathLike):
     raise FileNotFoundError(f'no {NAME} in {workdir}')
   found = xarray.open_zarr(_path(workdir), consolidated=False).load()
   # In an order of their own, not as the folder happens to list them.
-  return found[sorted(found.data_vars)]
+  return found[sorted(map(str, found.data_vars))]
 
 
 def to_csv(dataset) -> str:

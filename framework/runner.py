@@ -424,8 +424,7 @@ class _Run:
       jax.eval_shape(
         lambda k: self.start_one(structure, k)[1], jax.random.key(0)
       ),
-      jax.ShapeDtypeStruct((), bool),
-      jax.ShapeDtypeStruct((), np.int32),
+      *(_shape(bool), _shape(np.int32)),
     )
     return jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(
@@ -507,10 +506,15 @@ def _agree(value: Any, any_process: bool = False) -> Any:
   return multihost_utils.broadcast_one_to_all(np.asarray(value))
 
 
+def _shape(dtype: Any) -> Any:
+  return jax.ShapeDtypeStruct((), dtype)
+
+
 def _same(plan: Plan) -> Plan:
   """Process 0's plan: it depends on memory, which may differ between hosts."""
-  *numbers, points = _agree(np.array([*plan[:-1], plan.sharded == 'point']))
-  return Plan(*map(int, numbers), 'point' if points else 'seed')
+  numbers = _agree(np.array([*plan[:-1], plan.sharded == 'point']))
+  found: list[Any] = [int(x) for x in numbers]
+  return Plan(*found[:-1], 'point' if found[-1] else 'seed')
 
 
 def _padded(grid: PyTree, points: slice, size: int) -> PyTree:

@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,10 @@ from framework.system import rollout, start
 from tests import toy
 
 KEY = jax.random.key(0)
+
+
+def jitted(system):
+  return jax.jit(functools.partial(rollout, system))
 
 
 def quadratic(x, problem, hp):
@@ -44,7 +50,8 @@ def test_adam_is_optax_by_hand():
 
 
 def test_it_learns():
-  _, records = rollout(toy.net(width=16), KEY, toy.NetHp(), jnp.array([0, 300]))
+  run = jitted(toy.net(width=16))
+  _, records = run(KEY, toy.NetHp(), jnp.array([0, 300]))
   assert records['loss'][1] < 1e-2 * records['loss'][0]
 
 
@@ -108,46 +115,59 @@ def test_rules_are_given_the_loss_and_what_else_they_need():
 
 
 def test_minibatches_are_rows_of_the_problem():
-  table = {'x': jnp.arange(10.0).reshape(5, 2), 'y': jnp.arange(5)}
-  batch = lib.minibatch(64)(KEY, table, None)
-  assert batch['x'].shape == (64, 2)
+  table = {'x': np.arange(10.0).reshape(5, 2), 'y': np.arange(5)}
+  batch = jax.jit(lib.minibatch(64))(KEY, table, None)
+  x, y = np.asarray(batch['x']), np.asarray(batch['y'])
+  assert x.shape == (64, 2)
   # Pairs stay together, and 64 draws out of five find all of them.
-  np.testing.assert_array_equal(batch['x'][:, 0], 2 * batch['y'])
-  assert set(batch['y'].tolist()) == {0, 1, 2, 3, 4}
+  np.testing.assert_array_equal(x[:, 0], 2 * y)
+  assert set(y.tolist()) == {0, 1, 2, 3, 4}
 
 
-def test_minibatches_are_uniform():
-  draws = jax.vmap(lambda key: lib.minibatch(4)(key, jnp.arange(5), None))(
-    jax.random.split(KEY, 5000)
+def test_minibatches_are_uniform_and_of_each_step():
+  draw = jax.jit(
+    jax.vmap(
+      lambda t: lib.minibatch(4)(
+        jax.random.fold_in(KEY, t), jnp.arange(5), None
+      )
+    )
   )
-  counts = np.bincount(np.ravel(draws))
+  draws = np.asarray(draw(np.arange(5000)))
+  counts = np.bincount(draws.ravel())
   # A binomial of 20000 draws with p = 1/5 has a standard deviation of 57.
   assert np.all(abs(counts - 4000) < 4 * 57)
+  assert len(np.unique(draws, axis=0)) > 500  # of 625
+  np.testing.assert_array_equal(draws, draw(np.arange(5000)))
 
 
 def test_rows_picks_the_table_out_of_the_problem():
-  problem = {'train': jnp.arange(7), 'test': jnp.zeros(())}
-  batch = lib.minibatch(3, rows=lambda p: p['train'])(KEY, problem, None)
-  assert batch.shape == (3,)
+  problem = {'train': np.arange(7), 'test': np.zeros(())}
+  batch = lib.minibatch(3, rows=lambda p: p['train'])
+  shape = jax.eval_shape(lambda: batch(KEY, problem, None))
+  assert shape.shape == (3,) and shape.dtype == int
 
 
-def test_each_step_has_its_own_batch():
+def test_the_loss_sees_the_batch_instead_of_the_problem():
+  """Gradient -mean(batch): one step moves by the mean of what was drawn."""
+  batch = lib.minibatch(2)
   d = lib.descent(
     lambda *_: jnp.zeros(()),
     lambda x, batch, hp: -x * jnp.mean(batch),
     optax.sgd,
-    batch=lib.minibatch(2),
+    batch=batch,
   )
   problem = jnp.arange(100.0)
-  state = d.init(KEY, problem, 1.0)
-  moves = [
-    float(d.step(k, state, problem, 1.0).params)
-    for k in jax.random.split(KEY, 4)
-  ]
-  assert len(set(moves)) == 4
-  assert moves[0] == float(
-    d.step(jax.random.split(KEY, 4)[0], state, problem, 1.0).params
-  )
+
+  @jax.jit
+  def moved(key):
+    return (
+      d.step(key, d.init(key, problem, 1.0), problem, 1.0).params,
+      jnp.mean(batch(key, problem, None)),
+    )
+
+  for key in (KEY, jax.random.key(1)):
+    got, want = moved(key)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
 def test_a_batch_of_no_rows_is_refused():

@@ -386,7 +386,8 @@ def test_keys_and_integers_in_the_state_survive(tmp_path):
   one = results.open(tmp_path / 'one')
   same(one, results.open(tmp_path / 'two'))
   assert one['position'].dims == ('seed', 'time', 'position_0')
-  _, want = rollout(toy.walk(), jax.random.key(5), hp, np.arange(30))
+  run = jax.jit(functools.partial(rollout, toy.walk()))
+  _, want = run(jax.random.key(5), hp, np.arange(30))
   np.testing.assert_allclose(one['position'].sel(seed=5), want['position'])
 
 
@@ -636,7 +637,7 @@ print(r.go(job, where, batching='map'))
 
 
 def two_process_job():
-  return grid_job((3,), (1, 2, 3, 4), {'eta': (0.1, 0.3)})
+  return grid_job((3,), (1, 2, 3, 4), {'eta': (0.1, 0.3)}, final=None)
 
 
 def test_two_processes_do_what_one_does(tmp_path):
@@ -655,7 +656,7 @@ def test_two_processes_do_what_one_does(tmp_path):
     for i in (0, 1)
   ]
   try:
-    said = [p.communicate(timeout=120)[0] for p in both]
+    said = [p.communicate(timeout=300)[0] for p in both]
   finally:
     for p in both:
       p.kill()

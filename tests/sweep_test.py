@@ -21,7 +21,6 @@ HP = toy.LinearHp(
 # (seeds, points, seed_batch, point_batch, devices, sharded)
 PLANS = {
   'map': Plan(4, 4, 1, 1, 1, 'seed'),
-  'map, 2 devices': Plan(4, 4, 1, 1, 2, 'seed'),
   'vmap': Plan(4, 4, 4, 4, 1, 'seed'),
   'vmap, 2 devices, points': Plan(4, 4, 4, 2, 2, 'point'),
   'vmap, 4 devices': Plan(4, 4, 1, 4, 4, 'seed'),
@@ -31,6 +30,13 @@ PLANS = {
 
 def point(hp, index):
   return jax.tree.map(lambda x: x[index] if np.ndim(x) else x, hp)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def compile_once(tmp_path_factory):
+  """Several tests run the same programs again."""
+  with compiling.cached(tmp_path_factory.mktemp('compiled')):
+    yield
 
 
 @functools.cache
@@ -51,6 +57,15 @@ def singles():
   return jax.tree.map(lambda *x: np.stack(x), *rows)
 
 
+@functools.cache
+def planned(name):
+  return Program(toy.linear(3), PLANS[name], HP, final=final)
+
+
+def final(state, problem, hp):
+  return {'last': state * hp.eta, 'count': jnp.int32(3)}
+
+
 def go(program, hp=HP, seeds=SEEDS, times=TIMES, data=None, t=0):
   keys = program.seed_keys(seeds)
   problem, lanes = program.start(keys, hp, data)
@@ -62,8 +77,7 @@ def go(program, hp=HP, seeds=SEEDS, times=TIMES, data=None, t=0):
 
 @pytest.mark.parametrize('name', PLANS)
 def test_lanes_are_single_rollouts(name):
-  program = Program(toy.linear(3), PLANS[name], HP)
-  _, lanes, records = go(program)
+  _, lanes, records = go(planned(name))
   state, want = singles()
   for name_of, x in records.items():
     np.testing.assert_allclose(
@@ -99,7 +113,7 @@ def test_devices_do_not_change_the_lanes(devices, axis):
 
 def test_relaid_plans_keep_the_bits():
   plan = PLANS['vmap, 4 devices']
-  _, _, eight = go(Program(toy.linear(3), plan, HP))
+  _, _, eight = go(planned('vmap, 4 devices'))
   _, _, two = go(Program(toy.linear(3), relaid(plan, 2), HP))
   chex.assert_trees_all_equal(*jax.device_get((eight, two)))
 
@@ -143,14 +157,13 @@ def test_a_shared_operator_makes_matrix_products(seeds):
   )
   assert '17,13,11]' not in compiled and '17,11,13]' not in compiled
   _, records = program.advance(*args)
-  _, want = rollout(
-    toy.shared(11), jax.random.key(0), point(hp, 3), TIMES, data
-  )
+  one = jax.jit(functools.partial(rollout, toy.shared(11)))
+  _, want = one(jax.random.key(0), point(hp, 3), TIMES, data)
   np.testing.assert_allclose(records['x'][0, 3], want['x'], rtol=1e-12)
 
 
 def test_one_compilation_serves_all_values():
-  program = Program(toy.linear(3), PLANS['map'], HP)
+  program = planned('map')
   go(program)
   other = HP._replace(eta=HP.eta / 2, noise=0.3)
   with compiling.counted() as count:
@@ -159,10 +172,7 @@ def test_one_compilation_serves_all_values():
 
 
 def test_final_is_observed_from_the_last_state():
-  def final(state, problem, hp):
-    return {'last': state * hp.eta, 'count': jnp.int32(3)}
-
-  program = Program(toy.linear(3), PLANS['vmap'], HP, final=final)
+  program = planned('vmap')
   problem, lanes, _ = go(program)
   got = program.final(program.seed_keys(SEEDS), problem, HP, lanes)
   np.testing.assert_allclose(

@@ -14,16 +14,27 @@ KEY = jax.random.key(3)
 HP = toy.LinearHp()
 
 
+@jax.jit
+def run(key, hp, times):
+  return lib.rollout(toy.linear(3), key, hp, times)
+
+
+@jax.jit
+def begin(key, hp):
+  return lib.start(toy.linear(3), key, hp)
+
+
 def by_hand(system, key, hp, times):
   """The definition, step by step in Python."""
   keys = jax.random.split(key, 3)
-  problem = system.sample(keys[0], hp)
-  state = system.init(keys[1], problem, hp)
+  problem = jax.jit(system.sample)(keys[0], hp)
+  state = jax.jit(system.init)(keys[1], problem, hp)
   step = jax.jit(system.step)
+  observe = jax.jit(system.observe)
   records = []
   for t in range(max(times) + 1):
     if t in times:
-      records.append(system.observe(state, problem, hp))
+      records.append(observe(state, problem, hp))
     if t < max(times):
       state = step(jax.random.fold_in(keys[2], t), state, problem, hp)
   return state, jax.tree.map(lambda *x: np.stack(x), *records)
@@ -31,7 +42,7 @@ def by_hand(system, key, hp, times):
 
 def test_rollout_is_its_definition():
   system, times = toy.linear(3), [0, 1, 4, 9]
-  state, records = lib.rollout(system, KEY, HP, jnp.array(times))
+  state, records = run(KEY, HP, jnp.array(times))
   want_state, want = by_hand(system, KEY, HP, times)
   np.testing.assert_allclose(state, want_state, rtol=1e-13)
   chex.assert_trees_all_close(records, want, rtol=1e-12)
@@ -39,13 +50,13 @@ def test_rollout_is_its_definition():
 
 
 def test_last_state_belongs_to_the_last_time():
-  _, records = lib.rollout(toy.linear(3), KEY, HP, jnp.array([0, 7]))
-  state, _ = lib.rollout(toy.linear(3), KEY, HP, jnp.array([7]))
+  _, records = run(KEY, HP, jnp.array([0, 7]))
+  state, _ = run(KEY, HP, jnp.array([7]))
   np.testing.assert_array_equal(state, records['x'][-1])
 
 
 def test_a_time_twice_is_recorded_twice():
-  _, records = lib.rollout(toy.linear(3), KEY, HP, jnp.array([2, 2, 3]))
+  _, records = run(KEY, HP, jnp.array([2, 2, 3]))
   np.testing.assert_array_equal(records['x'][0], records['x'][1])
   assert np.any(records['x'][1] != records['x'][2])
 
@@ -58,20 +69,21 @@ def test_keys_are_three_streams():
 
 def test_noise_of_a_step_depends_on_seed_and_step_alone():
   """A state replaced midway meets the same noise."""
-  system = toy.linear(3)._replace(
-    step=lambda key, x, problem, hp: x + jax.random.normal(key, x.shape)
+  walk = System(
+    lambda key, hp: (),
+    lambda key, problem, hp: jnp.zeros(3),
+    lambda key, x, problem, hp: x + toy.draw(key, (3,), float),
+    lambda x, problem, hp: {},
   )
-  problem, _ = lib.start(system, KEY, HP)
-  step_key = lib.keys(KEY).step
 
-  def from_five(x):
-    return lib.advance(system, step_key, problem, HP, x, 5, [8])[0] - x
+  @jax.jit
+  def moved(x, t):
+    key = lib.keys(KEY).step
+    return lib.advance(walk, key, (), (), x, t, (t + 3)[None])[0] - x
 
-  np.testing.assert_allclose(
-    from_five(jnp.zeros(3)), from_five(jnp.ones(3)), atol=1e-14
-  )
-  first = lib.advance(system, step_key, problem, HP, jnp.zeros(3), 0, [3])[0]
-  assert np.all(abs(first - from_five(jnp.zeros(3))) > 1e-6)
+  five = np.asarray(moved(np.zeros(3), 5))
+  np.testing.assert_allclose(five, moved(np.ones(3), 5), atol=1e-14)
+  assert np.all(abs(five - moved(np.zeros(3), 0)) > 1e-6)
 
 
 def test_data_reaches_sample():
@@ -82,11 +94,23 @@ def test_data_reaches_sample():
 
 def test_unrecorded_stops_are_zero_and_change_nothing():
   system = toy.linear(3)
-  problem, state = lib.start(system, KEY, HP)
-  args = system, lib.keys(KEY).step, problem, HP, state, 0
-  end, records = lib.advance(*args, jnp.array([2, 5, 9]))
-  wanted = jnp.array([True, False, True])
-  again, some = lib.advance(*args, jnp.array([2, 5, 9]), wanted)
+  problem, state = begin(KEY, HP)
+
+  @jax.jit
+  def on(recorded):
+    return lib.advance(
+      system,
+      lib.keys(KEY).step,
+      problem,
+      HP,
+      state,
+      0,
+      jnp.array([2, 5, 9]),
+      recorded,
+    )
+
+  end, records = jax.device_get(on(None))
+  again, some = jax.device_get(on(np.array([True, False, True])))
   np.testing.assert_array_equal(end, again)
   np.testing.assert_array_equal(some['x'][1], 0)
   np.testing.assert_array_equal(some['x'][::2], records['x'][::2])

@@ -165,7 +165,10 @@ def test_files_are_whole_or_not_there(tmp_path, monkeypatch):
   kind = type(epath.Path(tmp_path))
   write = kind.write_text
 
+  touched = []
+
   def half(self, text, *args, **kwargs):
+    touched.append(self.name)
     write(self, text[: len(text) // 2])
     raise Disk
 
@@ -174,8 +177,16 @@ def test_files_are_whole_or_not_there(tmp_path, monkeypatch):
     with pytest.raises(Disk):
       place.write('run.json', {'status': 'done'})
   assert place.read('run.json') == {'status': 'running'}
-  place.write('run.json', {'status': 'done'})
+  assert len(touched) == 1 and touched != ['run.json']
+  with monkeypatch.context() as patch:
+    patch.setattr(
+      kind,
+      'write_text',
+      lambda self, text: (touched.append(self.name), write(self, text)),
+    )
+    place.write('run.json', {'status': 'done'})
   assert place.read('run.json') == {'status': 'done'}
+  assert 'run.json' not in touched
   assert [p.name for p in tmp_path.iterdir()] == ['run.json']
 
 

@@ -53,6 +53,8 @@ def prepared(config: Any, dataset: Any) -> Any:
   ):
     if axis not in dataset.dims:
       dataset = dataset.expand_dims({axis: [getattr(config, axis)]})
+  if 'ntk_min' not in dataset:  # too many parameters to diagonalise JᵀJ
+    dataset['ntk_min'] = dataset['diverged_at'] * np.nan
   return dataset
 
 
