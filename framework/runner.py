@@ -512,9 +512,12 @@ def _shape(dtype: Any) -> Any:
 
 def _same(plan: Plan) -> Plan:
   """Process 0's plan: it depends on memory, which may differ between hosts."""
-  numbers = _agree(np.array([*plan[:-1], plan.sharded == 'point']))
-  found: list[Any] = [int(x) for x in numbers]
-  return Plan(*found[:-1], 'point' if found[-1] else 'seed')
+  numbers: Any = _agree(np.array([*plan[:-1], plan.sharded == 'point']))
+  found = [int(x) for x in numbers]
+  sharded = 'point' if found.pop() else 'seed'
+  return plan._replace(
+    **dict(zip(Plan._fields[:-1], found, strict=True)), sharded=sharded
+  )
 
 
 def _padded(grid: PyTree, points: slice, size: int) -> PyTree:

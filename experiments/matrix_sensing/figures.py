@@ -340,7 +340,7 @@ def _phase(config: Any, ds: Any) -> dict[str, tuple]:
   made = {
     'phase': (
       fig,
-      f'Median steps until the squared error is 1e-6, FGᵀ, n = {config.n}, '
+      f'Median steps until the error ‖FGᵀ − M‖_F is 1e-6, FGᵀ, n = {config.n}, '
       f'r = {config.r}. Hatched: not within {config.steps} steps.',
     )
   }
@@ -374,7 +374,7 @@ def _phase(config: Any, ds: Any) -> dict[str, tuple]:
     )
     ends = np.array([100.0, float(config.steps)])
     _law(panels, ax, ends, ends, 'measured = law')
-    ax.set_xlabel(r'law: $\ln(e_0/10^{-6})\,/\,|2\ln(1-\eta\lambda)|$')
+    ax.set_xlabel(r'law: $\ln(e_0/10^{-12})\,/\,|2\ln(1-\eta\lambda)|$')
   next(iter(panels.values())).set_ylabel('measured steps to $10^{-6}$')
   _legend(next(iter(panels.values())))
   made['law'] = (

@@ -28,6 +28,7 @@ __all__ = [
 
 PAPER = 'Xiong, Ding, Du 2023'
 FLOOR = 1e-26
+LEVEL = 1e-12  # of the squared error: 1e-6 of the norm
 
 
 def prepared(config: Any, dataset: Any) -> Any:
@@ -85,7 +86,7 @@ def linear_rates(t: np.ndarray, error: np.ndarray) -> fits.Fit:
 
 
 def phase_times(config: Any, ds: Any, setting: str):
-  """Steps to 1e-6, what the law says, and where the law is meant to hold.
+  """Steps to ‖E‖_F = 1e-6, the law for them, and where it is meant to hold.
 
   Args:
     config: The config.
@@ -102,16 +103,18 @@ def phase_times(config: Any, ds: Any, setting: str):
     here = here.isel({axis: 0})
   error = here['squared_error'].transpose(*order, 'time').values
   t = ds['time'].values
-  measured = fits.first_passage(t, error, 1e-6)
+  measured = fits.first_passage(t, error, LEVEL)
   start = here['residual'].transpose(*order, 'time').values[..., 0] ** 2
+  k = ds['k'].values[:, None, None]
+  # Of the k columns of the start only k - r directions are noise in the end.
+  share = np.maximum(k - config.r, 1) / k
   eigenvalue = here['noise_eigenvalue'].transpose(*order).values
   rate = np.asarray(theory.linear_rate(config.eta, eigenvalue))
   with np.errstate(divide='ignore', invalid='ignore'):
-    law = np.asarray(theory.time_to_error(1e-6, start, rate))
-  k = ds['k'].values[:, None, None]
+    law = np.asarray(theory.time_to_error(LEVEL, start * share, rate))
   sigma_r = 1 / config.kappa
-  signal = -np.log(1e-6) / abs(float(theory.linear_rate(config.eta, sigma_r)))
-  return measured, law, (k > config.r) & (law > 4 * signal)
+  signal = -np.log(LEVEL) / abs(float(theory.linear_rate(config.eta, sigma_r)))
+  return measured, law, (k > config.r) & (law > 2 * signal)
 
 
 def axis(ds: Any, name: str, where: dict) -> np.ndarray:
