@@ -374,6 +374,7 @@ def _phase(config: Any, ds: Any) -> dict[str, tuple]:
     )
     ends = np.array([100.0, float(config.steps)])
     _law(panels, ax, ends, ends, 'measured = law')
+    ax.set_xlim(30, 3 * config.steps)
     ax.set_xlabel(r'law: $\ln(e_0/10^{-12})\,/\,|2\ln(1-\eta\lambda)|$')
   next(iter(panels.values())).set_ylabel('measured steps to $10^{-6}$')
   _legend(next(iter(panels.values())))

@@ -225,7 +225,10 @@ def scale_by_gram(
       )
     lam = jnp.asarray(damping)
     if loss_power:
-      lam = lam * jnp.asarray(extra['value']) ** loss_power
+      # At rounding the loss may be zero, or less; a damping of zero would leave
+      # a singular matrix to invert, so it stays above rounding too.
+      value = jnp.maximum(jnp.asarray(extra['value']), 0.0)
+      lam = lam * value**loss_power + jnp.finfo(value.dtype).eps
     other = {'X': 'X', 'F': 'G', 'G': 'F'}
     return {
       name: _times_inverse_gram(u, params[other[name]], lam)
