@@ -72,7 +72,8 @@ class Records:
       attributes: {observation: {'units': ..., 'long_name': ...}}.
 
     Raises:
-      ValueError: If the store holds an array of another shape.
+      ValueError: If the store holds an array of another shape, or an
+        observation is called like an axis.
     """
     import zarr
 
@@ -84,6 +85,8 @@ class Records:
       self._coordinate(name, values)
     lanes = tuple(len(v) for v in coords.values())
     for name, variable in variables.items():
+      if name in coords or name == 'time':
+        raise ValueError(f'observation {name} has the name of an axis')
       shape, dims = lanes, self._dims
       chunks = (1,) * len(layout.structure) + lanes[len(layout.structure) :]
       if variable.timed:
@@ -100,7 +103,9 @@ class Records:
       )
 
   def _coordinate(self, name: str, values: Any) -> None:
-    array = np.asarray(values)
+    # Names, None, tuples: a store has numbers and text.
+    numbers = all(isinstance(v, (int, float, np.generic)) for v in values)
+    array = np.asarray(values if numbers else [str(v) for v in values])
     text = array.dtype.kind in 'US'
     if name not in self._group:
       self._group.create_array(

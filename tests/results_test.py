@@ -104,6 +104,27 @@ def test_an_array_of_another_shape_is_refused(tmp_path):
     Records(tmp_path, LAYOUT._replace(times=np.arange(5)), VARIABLES)
 
 
+@pytest.mark.parametrize('name', ['seed', 'time', 'eta', 'rule'])
+def test_an_observation_called_like_an_axis_is_refused(tmp_path, name):
+  with pytest.raises(ValueError, match=f'observation {name} has the name of'):
+    Records(tmp_path, LAYOUT, {name: Variable((), timed=False)})
+
+
+@pytest.mark.parametrize(
+  'values, want',
+  [
+    ((None, 'adam'), ['None', 'adam']),
+    (((2, 3), (4,)), ['(2, 3)', '(4,)']),
+    ((True, False), [True, False]),
+    ((3, 0.5), [3.0, 0.5]),
+  ],
+)
+def test_structural_values_of_any_kind(tmp_path, values, want):
+  layout = Layout({'kind': values}, {}, (0,), np.arange(2))
+  Records(tmp_path, layout, {'x': Variable((), timed=True)})
+  assert lib.open(tmp_path)['kind'].values.tolist() == want
+
+
 def test_no_records(tmp_path):
   with pytest.raises(FileNotFoundError, match=r'no records\.zarr in'):
     lib.open(tmp_path)
