@@ -66,7 +66,7 @@ class Config:
   target: str | None = field(
     None,
     'npy, csv or image file whose best rank-r approximation, scaled to '
-    'sigma_1 = 1, is the truth',
+    'sigma_1 = 1, is the truth (n and kappa are then its own)',
   )
   # Hyperparameters: traced, so that every value can be a lane.
   eta: float = field(0.2, 'step size', low=0, low_open=True)
@@ -130,6 +130,8 @@ class Config:
     ):
       if path in self.sweep:
         yield Problem(f'sweep.{path}', path, f'an axis other than {path}')
+    if self.target is not None and 'kappa' in self.sweep:
+      yield Problem('sweep.kappa', 'kappa', "no such axis: the target's own")
     if self.optimizer == 'balanced' and self.parametrisation == 'symmetric':
       yield Problem(
         'optimizer', 'balanced', 'asymmetric parametrisation for it'

@@ -5,13 +5,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 from absl import flags, logging
 from etils import epath
 
 from framework import config as config_lib
 
-__all__ = ['define', 'distributed', 'log_to', 'parse', 'window']
+__all__ = ['define', 'log_to', 'parse', 'window']
 
 
 def define() -> flags.FlagValues:
@@ -44,6 +43,7 @@ def define() -> flags.FlagValues:
   flags.DEFINE_integer('num_processes', None, 'processes in all')
   flags.DEFINE_integer('process_id', None, 'this process')
   boolean('tensorboard', False, 'also write TensorBoard events (an extra)')
+  string('data_dir', None, 'where real data sets lie; the user cache if unset')
   string('profile', None, 'START:STOP, steps of the first block to profile')
   boolean('deterministic', False, 'deterministic GPU kernels')
   enum('on_nan', 'freeze', ['freeze', 'stop', 'continue'], 'diverged lanes')
@@ -149,40 +149,6 @@ def window(text: str | None) -> tuple[int, int] | None:
   if not (start.isdigit() and stop.isdigit() and int(start) < int(stop)):
     raise flags.Error(f'--profile={text}: expected START:STOP, e.g. 100:200')
   return int(start), int(stop)
-
-
-def distributed(values: flags.FlagValues) -> None:
-  """Initialises `jax.distributed` where there is a cluster, and says so."""
-  given = values.coordinator_address is not None
-  if values.distributed == 'off' or (
-    values.distributed == 'auto' and not given and not _cluster()
-  ):
-    return
-  jax.distributed.initialize(
-    coordinator_address=values.coordinator_address,
-    num_processes=values.num_processes,
-    process_id=values.process_id,
-  )
-  logging.info('process %d of %d', jax.process_index(), jax.process_count())
-
-
-def _cluster() -> str:
-  """Which cluster the environment speaks of, '' for none.
-
-  The variables are those that JAX's own detection reads; asking them first
-  keeps a single host from waiting for peers it does not have.
-  """
-  import os
-
-  if len(os.environ.get('TPU_WORKER_HOSTNAMES', '').split(',')) > 1:
-    return 'Cloud TPU'
-  if int(os.environ.get('SLURM_NTASKS', '1')) > 1:
-    return 'Slurm'
-  if int(os.environ.get('OMPI_COMM_WORLD_SIZE', '1')) > 1:
-    return 'Open MPI'
-  if os.environ.get('JAX_COORDINATOR_ADDRESS'):
-    return 'JAX_COORDINATOR_ADDRESS'
-  return ''
 
 
 def log_to(directory: epath.PathLike) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from framework import config as config_lib
 from framework import results
-from framework.runner import Arm, Job
+from framework.job import Arm, Job
 
 __all__ = ['Experiment', 'job_of']
 

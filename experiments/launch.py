@@ -6,19 +6,17 @@ Exit codes: 0 done, 2 usage, 3 a claim failed under --strict or every lane
 diverged, 75 preempted (run the same command again).
 """
 
-import os
-import pathlib
 import sys
 import time
 from typing import NoReturn
 
 import jax
-from absl import app, flags, logging
+from absl import app, flags
 
-from experiments import arguments, preview, reporting
+from experiments import arguments, machine, preview, reporting
 from experiments.experiment import Experiment, job_of
 from framework import config as config_lib
-from framework import runner, workdir
+from framework import results, runner, workdir
 from framework.progress import Progress
 from framework.signals import StopRequest
 
@@ -43,7 +41,7 @@ def main(experiment: Experiment) -> NoReturn:
 
 
 def _run(experiment: Experiment, config) -> NoReturn:
-  prepare(config.precision)
+  machine.prepare(FLAGS, config.precision)
   try:
     where = FLAGS.workdir or reporting.default_workdir(experiment, config)
     place = workdir.Workdir(where)
@@ -101,6 +99,8 @@ def _compute(experiment, config, place, job, resumed: bool) -> int:
       print(f'stopped and saved in {place.path}: run the same command again')
       return 75
     if outcome.status == 'diverged':
+      if first:
+        place.write('results.csv', results.to_csv(results.open(place.path)))
       print(f'{outcome.diverged} of {outcome.lanes} lanes diverged')
       return 3
   else:
@@ -126,35 +126,6 @@ def options() -> runner.Options:
     on_nan=FLAGS.on_nan,
     profile=arguments.window(FLAGS.profile),
   )
-
-
-def prepare(precision: str) -> None:
-  """Sets up JAX before its backend starts.
-
-  On a CPU, one device a core with lanes sharded over them is more than twice as
-  fast as the default thread pool; NPROC keeps each device to one thread.
-
-  Args:
-    precision: 'float32' or 'float64'.
-  """
-  os.environ.setdefault('NPROC', '1')
-  if jax.config.values['jax_num_cpu_devices'] < 1:
-    cores = len(os.sched_getaffinity(0))
-    jax.config.update('jax_num_cpu_devices', cores)
-  if FLAGS.deterministic:
-    given = os.environ.get('XLA_FLAGS', '')
-    os.environ['XLA_FLAGS'] = f'{given} --xla_gpu_deterministic_ops=true'
-  jax.config.update('jax_enable_x64', precision == 'float64')
-  if not jax.config.values['jax_compilation_cache_dir']:
-    home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-    cache = pathlib.Path(home) / 'training-dynamics' / 'jax'
-    jax.config.update('jax_compilation_cache_dir', str(cache))
-  # By default programs that compile in under a second are not kept.
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-  jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
-  arguments.distributed(FLAGS)
-  if not FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)  # orbax tells of every thread
 
 
 def _usage(error: Exception) -> NoReturn:

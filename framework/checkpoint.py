@@ -94,8 +94,9 @@ class Checkpoints:
     from orbax.checkpoint import checkpoint_managers
 
     self._ocp = ocp
+    self._directory = epath.Path(directory).absolute()
     self._manager = ocp.CheckpointManager(
-      epath.Path(directory).absolute(),
+      self._directory,
       options=ocp.CheckpointManagerOptions(
         preservation_policy=checkpoint_managers.LatestN(keep),
       ),
@@ -138,7 +139,8 @@ class Checkpoints:
 
     Returns:
       A `Restored`, its leaves numpy arrays (typed keys wrapped again), or None
-      when there is no good checkpoint. A bad one is logged and removed.
+      when there is no good checkpoint. A bad one is logged and moved aside to
+      `<directory>.damaged`: what cannot be read now may be readable later.
     """
     args = self._ocp.args
     for step in sorted(self._manager.all_steps(), reverse=True):
@@ -157,12 +159,29 @@ class Checkpoints:
       except Exception as error:  # whatever is wrong with it, go back one
         line = str(error).strip().splitlines() or [type(error).__name__]
         logging.warning(
-          'checkpoint %d is damaged (%s): going back to the one before',
+          'checkpoint %d is damaged (%s): moved to %s, going back to the one '
+          'before',
           step,
           line[0][:200],  # the storage layer's may be pages long
+          self._set_aside(step),
         )
-        self._manager.delete(step)
     return None
+
+  def _set_aside(self, step: int) -> epath.Path:
+    """Frees the number of a step, as later ones may not be smaller."""
+    aside = self._directory.with_name(self._directory.name + '.damaged')
+    place = aside / f'{step}'
+    if jax.process_index() == 0:
+      aside.mkdir(parents=True, exist_ok=True)
+      while place.exists():
+        place = place.with_name(place.name + '+')
+      (self._directory / f'{step}').rename(place)
+    if jax.process_count() > 1:
+      from jax.experimental import multihost_utils
+
+      multihost_utils.sync_global_devices(f'set aside {step}')
+    self._manager.reload()
+    return place
 
   def wait(self) -> None:
     """Waits until what was saved is on disk; raises what went wrong."""

@@ -10,7 +10,7 @@ holds; records after it are computed again and written over themselves.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,34 +19,16 @@ from absl import logging
 from etils import epath
 from jaxtyping import PyTree
 
+from framework import job as job_lib
 from framework import plan as plan_lib
 from framework import results, sweep
-from framework import system as system_lib
 from framework.checkpoint import Checkpoints, to_host
+from framework.job import Arm, Job, Unit
 from framework.plan import Plan
 from framework.progress import Progress
 from framework.sweep import Lanes
-from framework.system import System
 
 __all__ = ['Arm', 'Job', 'Options', 'Outcome', 'next_chunk', 'run']
-
-
-class Arm(NamedTuple):
-  """One structural setting of a job."""
-
-  system: System
-  hp: PyTree  # a NamedTuple of scalars of fixed dtype, before the sweep
-  data: PyTree = None  # shared arrays for `system.sample`
-  final: Callable[..., dict] | None = None  # (state, problem, hp) -> {name: x}
-  notes: Mapping[str, str] = {}  # what was chosen for it, and why
-
-
-class Job(NamedTuple):
-  """What is to be computed, whole."""
-
-  arms: Sequence[Arm]  # one for each of `layout.structures`
-  layout: results.Layout
-  attributes: Mapping[str, Mapping[str, str]] = {}  # {observation: {units: ..}}
 
 
 class Options(NamedTuple):
@@ -71,21 +53,6 @@ class Outcome(NamedTuple):
   diverged: int  # lanes
   lanes: int
   plans: list[Plan]  # one a structural setting
-
-
-class Unit(NamedTuple):
-  """A block of lanes of one structural setting."""
-
-  structure: int
-  seeds: slice
-  points: slice
-
-  @property
-  def lanes(self) -> int:
-    """How many lanes of results it holds (padding not counted)."""
-    return (self.seeds.stop - self.seeds.start) * (
-      self.points.stop - self.points.start
-    )
 
 
 def run(
@@ -153,21 +120,17 @@ class _Run:
   """One call of `run`: what its methods share."""
 
   def __init__(self, job, workdir, options: Options, progress: Progress):
-    _check(job, options)
-    self.job, self.options, self.progress = job, options, progress
+    job_lib.check(job)
+    _check(options)
+    self.options, self.progress = options, progress
     self.layout = job.layout
     self.times = np.asarray(job.layout.times, np.int32)
-    self.arms = list(job.arms)
-    # As arrays: a Python number has one dtype in a trace, another in a shape.
-    self.grids = [
-      jax.tree.map(np.asarray, sweep.points(a.hp, self.layout.hp))
-      for a in self.arms
-    ]
+    self.arms, self.grids = list(job.arms), job_lib.grids(job)
     self.writes = jax.process_index() == 0
     self.store = None
     if self.writes:
       self.store = results.Records(
-        workdir, self.layout, self.variables(), job.attributes
+        workdir, self.layout, job_lib.variables(job), job.attributes
       )
     self.checkpoints = Checkpoints(
       epath.Path(workdir) / 'checkpoints', options.keep
@@ -187,7 +150,7 @@ class _Run:
       meta = restored.meta if restored else {'unit': 0, 't': 0, 'record': 0}
       self.plans = self.lay_out(meta.get('plans'))
       self.diverged = meta.get('diverged', 0)
-      units = self.units()
+      units = job_lib.units(self.layout, self.plans)
       before = sum(u.lanes for u in units[: meta['unit']]) * self.steps
       total = sum(u.lanes for u in units) * self.steps
       if restored:
@@ -273,14 +236,14 @@ class _Run:
     if status != 'done':
       return status
     self.conclude(unit, program, keys, problem, hp, lanes)
-    if index + 1 == len(self.units()):
+    if index + 1 == len(job_lib.units(self.layout, self.plans)):
       place = {'unit': index, 't': t, 'record': len(self.times)}
       self.save(place, lanes, wait=True, diverged=self.diverged - self.dead)
     return status
 
   def alive(self, unit: Unit, lanes: Lanes) -> np.ndarray:
     """Which lanes of a block, padding left out, are alive."""
-    return _real(unit, to_host(lanes.alive))
+    return unit.real(to_host(lanes.alive))
 
   def verdict(self, unit: Unit, lanes: Lanes) -> str:
     """'diverged' if a lane has and that is to stop the run, else 'done'."""
@@ -290,7 +253,7 @@ class _Run:
   def write(self, unit: Unit, record: int, recorded, records) -> None:
     """Writes the records of a chunk."""
     values = {
-      n: _real(unit, x)[:, :, recorded] for n, x in to_host(records).items()
+      n: unit.real(x)[:, :, recorded] for n, x in to_host(records).items()
     }
     count = int(recorded.sum())
     if count and self.store:
@@ -305,7 +268,7 @@ class _Run:
 
   def mark(self, unit: Unit, lanes: Lanes) -> None:
     """Writes and counts which lanes of a block diverged."""
-    when = _real(unit, to_host(lanes.diverged_at))
+    when = unit.real(to_host(lanes.diverged_at))
     values = {'diverged_at': np.where(when < 0, np.nan, when)}
     if self.store:
       self.store.write(unit.structure, unit.points, unit.seeds, values)
@@ -316,7 +279,7 @@ class _Run:
     """Writes what is observed once, at the end."""
     if program.final:
       last = to_host(program.final(keys, problem, hp, lanes))
-      values = {n: _real(unit, x) for n, x in last.items()}
+      values = {n: unit.real(x) for n, x in last.items()}
       if self.store:
         self.store.write(unit.structure, unit.points, unit.seeds, values)
 
@@ -416,13 +379,13 @@ class _Run:
 
   def template(self, meta: dict) -> PyTree:
     """Shapes of the lanes that a checkpoint with these facts holds."""
-    structure = self._units([Plan(**p) for p in meta['plans']])[
-      meta['unit']
-    ].structure
-    plan = Plan(**meta['plans'][structure])
+    plans = [Plan(**p) for p in meta['plans']]
+    structure = job_lib.units(self.layout, plans)[meta['unit']].structure
+    arm, grid = self.arms[structure], self.grids[structure]
+    plan = plans[structure]
     lanes = Lanes(
       jax.eval_shape(
-        lambda k: self.start_one(structure, k)[1], jax.random.key(0)
+        lambda k: job_lib.start(arm, grid, k)[1], jax.random.key(0)
       ),
       *(_shape(bool), _shape(np.int32)),
     )
@@ -433,60 +396,9 @@ class _Run:
       lanes,
     )
 
-  def start_one(self, structure: int, key):
-    """(problem, state, hp) of the first point."""
-    arm = self.arms[structure]
-    hp = jax.tree.map(lambda x: np.ravel(x)[0], self.grids[structure])
-    return (*system_lib.start(arm.system, key, hp, arm.data), hp)
 
-  def units(self) -> list[Unit]:
-    """All blocks of all settings, in the order they are run."""
-    return self._units(self.plans)
-
-  def _units(self, plans: Sequence[Plan]) -> list[Unit]:
-    seeds, points = len(self.layout.seeds), self.layout.points
-    return [
-      Unit(
-        i,
-        slice(s, min(seeds, s + p.seeds)),
-        slice(q, min(points, q + p.points)),
-      )
-      for i, p in enumerate(plans)
-      for s in range(0, seeds, p.seeds)
-      for q in range(0, points, p.points)
-    ]
-
-  def variables(self) -> dict[str, results.Variable]:
-    """Every observation of every setting, from shapes alone."""
-    found: dict[str, results.Variable] = {
-      'diverged_at': results.Variable((), timed=False)
-    }
-    for i, arm in enumerate(self.arms):
-
-      def shapes(key, i=i, arm=arm):
-        problem, state, hp = self.start_one(i, key)
-        last = arm.final(state, problem, hp) if arm.final else {}
-        return arm.system.observe(state, problem, hp), last
-
-      timed, last = jax.eval_shape(shapes, jax.random.key(0))
-      for group, is_timed in ((timed, True), (last, False)):
-        for name, x in group.items():
-          variable = results.Variable(x.shape, is_timed)
-          if found.setdefault(name, variable) != variable:
-            raise ValueError(
-              f'observation {name} is {variable} in setting '
-              f'{self.layout.structures[i]} and {found[name]} in another'
-            )
-    return found
-
-
-def _check(job: Job, options: Options) -> None:
+def _check(options: Options) -> None:
   """Refuses what would go wrong later and less clearly."""
-  times, structures = np.asarray(job.layout.times), job.layout.structures
-  if len(job.arms) != len(structures):
-    raise ValueError(f'{len(job.arms)} arms for {len(structures)} structures')
-  if not times.size or times[0] < 0 or np.any(np.diff(times) <= 0):
-    raise ValueError(f'record times {times}, expected increasing steps >= 0')
   if options.on_nan not in ('freeze', 'stop', 'continue'):
     raise ValueError(
       f'on_nan is {options.on_nan!r}, expected freeze, stop or continue'
@@ -534,9 +446,3 @@ def _padded(grid: PyTree, points: slice, size: int) -> PyTree:
 
 def _repeat_last(values: list, size: int) -> list:
   return values + [values[-1]] * (size - len(values))
-
-
-def _real(unit: Unit, x: np.ndarray) -> np.ndarray:
-  """Without the lanes that only fill up the block."""
-  seeds, points = unit.seeds, unit.points
-  return x[: seeds.stop - seeds.start, : points.stop - points.start]

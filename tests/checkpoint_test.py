@@ -182,19 +182,30 @@ def test_no_damage_to_any_file_goes_unnoticed(two_steps, tmp_path, damage):
   assert older >= 2
 
 
-def test_a_bad_checkpoint_is_removed(two_steps, tmp_path, caplog):
+def test_a_bad_checkpoint_is_set_aside(two_steps, tmp_path, caplog):
   shutil.copytree(two_steps, tmp_path / 'c')
   files = [p for p in (tmp_path / 'c' / '2').rglob('*') if p.is_file()]
   data = max(files, key=lambda p: p.stat().st_size)
-  data.write_bytes(flip(data.read_bytes()))
+  good = data.read_bytes()
+  data.write_bytes(flip(good))
   opened = Checkpoints(tmp_path / 'c')
   assert opened.restore(shapes).step == 1
   # The storage layer reads it without a word; our digest notices.
   assert 'checkpoint 2 is damaged (its digest does not match' in caplog.text
-  # Its number can be used again.
+  # Nothing is deleted: repaired, it can be put back.
+  aside = tmp_path / 'c.damaged' / '2' / data.relative_to(tmp_path / 'c' / '2')
+  assert aside.read_bytes() == flip(good)
+  # Its number can be used again, and be damaged again.
   opened.save(2, state(5.0), {'t': 2})
   opened.wait()
   same(opened.restore(shapes).tree, state(5.0))
+  again = max(
+    (p for p in (tmp_path / 'c' / '2').rglob('*') if p.is_file()),
+    key=lambda p: p.stat().st_size,
+  )
+  again.write_bytes(flip(again.read_bytes()))
+  assert opened.restore(shapes).step == 1
+  assert {p.name for p in (tmp_path / 'c.damaged').iterdir()} == {'2', '2+'}
   opened.close()
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from framework import results, runner
-from framework.runner import Arm, Job, Options
+from framework.job import Arm, Job
+from framework.runner import Options
 from tests import toy
 
 TIMES = np.array([0, 1, 2, 5, 13, 40, 41, 42, 90, 91, 200, 400])

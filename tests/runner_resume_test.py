@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from framework import results
-from framework.runner import Arm, Job
+from framework.job import Arm, Job
 from framework.system import rollout
 from tests import compiling, jobs, toy
 

@@ -217,16 +217,6 @@ def test_a_trace_that_runs_to_the_end_is_ended(tmp_path, monkeypatch):
   assert marks == [1, 2]
 
 
-def test_settings_with_different_observations_are_refused(tmp_path):
-  job = jobs.grid_job()
-  arms = [
-    a._replace(system=toy.linear(d))
-    for a, d in zip(job.arms, jobs.DIMS, strict=True)
-  ]
-  with pytest.raises(ValueError, match=r'observation x is .* in another'):
-    jobs.go(job._replace(arms=arms), tmp_path)
-
-
 @pytest.mark.parametrize(
   'change, options, message',
   [
@@ -244,9 +234,3 @@ def test_what_makes_no_sense_is_refused(tmp_path, change, options, message):
   job = job._replace(layout=job.layout._replace(**change))
   with pytest.raises(ValueError, match=message):
     jobs.go(job, tmp_path, **options)
-
-
-def test_every_setting_needs_an_arm(tmp_path):
-  job = jobs.grid_job()
-  with pytest.raises(ValueError, match='1 arms for 2 structures'):
-    jobs.go(job._replace(arms=job.arms[:1]), tmp_path)

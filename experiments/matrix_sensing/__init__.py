@@ -14,8 +14,8 @@ from experiments.experiment import Experiment
 from experiments.matrix_sensing import claims, figures
 from framework import config as config_lib
 from framework import system as system_lib
+from framework.job import Arm
 from framework.matrix_sensing import dynamics, ensembles, operators
-from framework.runner import Arm
 
 __all__ = ['EXPERIMENT', 'arm', 'structure_of']
 
@@ -42,6 +42,10 @@ def structure_of(config: Any) -> tuple[dynamics.Structure, Any, str]:
   n1 = n2 = config.n
   if truth is not None:
     n1, n2 = len(truth.U), len(truth.V)
+    tied = max(config.sweep.get('tied', (config.tied,)))
+    if tied and n1 != n2:
+      problem = config_lib.Problem('tied', tied, f'0 for a {n1} x {n2} target')
+      raise config_lib.ConfigError([problem])
   kind, why = config.operator, 'as asked for'
   if config.setting == 'population':
     kind, why = 'gram', ''  # not looked at
@@ -114,6 +118,8 @@ def arm(config: Any) -> Arm:
       for name in dynamics.Hp._fields
     }
   )
+  if truth is not None:  # β² is in units of its σ_r
+    hp = hp._replace(kappa=dtype.type(truth.s[0] / truth.s[-1]))
   return Arm(
     dynamics.system(structure),
     hp,
@@ -143,6 +149,7 @@ ATTRIBUTES = {
   'imbalance_max': {'long_name': 'λ_max(FᵀF − GᵀG)', 'units': '1'},
   'balanced_at': {'long_name': 'step of the re-gauging', 'units': 'step'},
   'diverged_at': {'long_name': 'first non-finite record', 'units': 'step'},
+  'sigma_r': {'long_name': 'σ_r of the truth', 'units': '1'},
   'ntk_min': {'long_name': 'λ⁺_min(JᵀJ) at the last step', 'units': '1'},
   'ntk_max': {'long_name': 'λ_max(JᵀJ) at the last step', 'units': '1'},
   'noise_eigenvalue': {'long_name': 'λ_min(NᵀFᵀFN)', 'units': '1'},

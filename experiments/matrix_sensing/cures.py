@@ -92,8 +92,11 @@ def _after_balancing(config, ds, setting, t) -> list[Claim]:
     ),
   ]
   if setting == 'population':
-    law = theory.balanced_rate(
-      config.eta, config.beta2 / config.kappa, 1 / config.kappa
+    sigma_r = np.stack(
+      [lanes(ds, 'sigma_r', alpha=a, **here) for a in ds['alpha'].values]
+    ).ravel()
+    law = np.asarray(
+      theory.balanced_rate(config.eta, config.beta2 * sigma_r, sigma_r)
     )
     made.append(
       equals(
@@ -101,7 +104,7 @@ def _after_balancing(config, ds, setting, t) -> list[Claim]:
         'the rate is 2 ln(1 − η min(β², σ_r²/β²))',
         'derived: noise block ηβ², cross block ησ_r²/β²',
         1.0,
-        rates.ravel() / float(law),
+        rates.ravel() / law,
         rtol=0.05,
         derivation='ratio to the law; 0.96 ... 0.995 by the size of α',
       )

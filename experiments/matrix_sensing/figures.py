@@ -54,6 +54,11 @@ def _panels(ds: Any, x: str, y: str, ylim: Any = None, **options: Any):
   return fig, dict(zip(settings, axes, strict=True))
 
 
+def _sigma_r(ds: Any) -> float:
+  """σ_r of the truth (of the median lane, where κ is swept)."""
+  return float(np.nanmedian(ds['sigma_r'].values))
+
+
 def _lines(ax, t, Y, label, color, style: Any = '-', band=True) -> None:
   """Median over seeds and their range."""
   from framework import plotting
@@ -113,7 +118,7 @@ def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
         r'$(k-r)/(4\eta^2t^2)$' if i == 0 else '',
       )
     if config.r in ks:
-      rate = float(theory.linear_rate(config.eta, 1 / config.kappa))
+      rate = float(theory.linear_rate(config.eta, _sigma_r(ds)))
       if setting == 'population':
         error = np.median(
           lanes(ds, 'squared_error', setting=setting, k=config.r), axis=0
@@ -262,7 +267,7 @@ def _balanced(config: Any, ds: Any) -> dict[str, tuple]:
     if setting == 'population' and 'balanced' in ds['optimizer'].values:
       rate = float(
         theory.balanced_rate(
-          config.eta, config.beta2 / config.kappa, 1 / config.kappa
+          config.eta, config.beta2 * _sigma_r(ds), _sigma_r(ds)
         )
       )
       error = lanes(

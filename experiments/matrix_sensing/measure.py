@@ -112,8 +112,8 @@ def phase_times(config: Any, ds: Any, setting: str):
   rate = np.asarray(theory.linear_rate(config.eta, eigenvalue))
   with np.errstate(divide='ignore', invalid='ignore'):
     law = np.asarray(theory.time_to_error(LEVEL, start * share, rate))
-  sigma_r = 1 / config.kappa
-  signal = -np.log(LEVEL) / abs(float(theory.linear_rate(config.eta, sigma_r)))
+  sigma_r = here['sigma_r'].transpose(*order).values
+  signal = -np.log(LEVEL) / np.abs(theory.linear_rate(config.eta, sigma_r))
   return measured, law, (k > config.r) & (law > 2 * signal)
 
 

@@ -321,16 +321,16 @@ def final(structure: Structure):
     structure: What is fixed in the compiled program.
 
   Returns:
-    (state, problem, hp) -> {'ntk_min': λ⁺_min(JᵀJ), 'ntk_max': λ_max(JᵀJ)} (up
-    to 600 parameters) and
-    for FGᵀ 'noise_eigenvalue', λ_min(FᵀF), at which the noise rows of G die.
+    (state, problem, hp) -> {'sigma_r': σ_r of the truth, up to 600 parameters
+    'ntk_min': λ⁺_min(JᵀJ) and 'ntk_max': λ_max(JᵀJ), and for FGᵀ
+    'noise_eigenvalue': λ_min(FᵀF), at which the noise rows of G die}.
   """
   s = structure
 
   def observe(state: PyTree, problem: Problem, hp: Hp) -> dict[str, Array]:
     F, G = factors(state.params)
     parameters = F.size if s.symmetric else F.size + G.size
-    seen: dict[str, Array] = {}
+    seen = {'sigma_r': problem.truth.s[-1]}
     if not s.symmetric:
       seen['noise_eigenvalue'] = probes.noise_eigenvalue(F, hp.k)
     if parameters > _DENSE:
