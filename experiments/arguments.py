@@ -30,6 +30,9 @@ def define() -> flags.FlagValues:
   flags.DEFINE_integer(
     'lanes_per_call', 0, 'most lanes in one call; 0: what fits', lower_bound=0
   )
+  flags.DEFINE_integer(
+    'model_devices', 1, 'devices that a lane is spread over', lower_bound=1
+  )
   enum('batching', 'auto', ['auto', 'vmap', 'map'], 'how lanes run')
   flags.DEFINE_float(
     'checkpoint_every_secs', 300.0, 'seconds between', lower_bound=0.0
@@ -37,11 +40,15 @@ def define() -> flags.FlagValues:
   flags.DEFINE_integer('keep', 2, 'checkpoints to keep', lower_bound=1)
   enum('progress', 'auto', ['auto', 'bar', 'log', 'none'], 'how to show it')
   boolean('dry_run', False, 'say what would be run and its cost; write nothing')
+  string('topology', None, 'dry run for a TPU that is not here, e.g. v5e:2x2')
   enum('mode', 'run', ['run', 'report'], 'report: from stored results only')
   enum('distributed', 'auto', ['auto', 'on', 'off'], 'jax.distributed')
   string('coordinator_address', None, 'host:port of process 0')
   flags.DEFINE_integer('num_processes', None, 'processes in all')
   flags.DEFINE_integer('process_id', None, 'this process')
+  flags.DEFINE_float(
+    'distributed_timeout_secs', 300.0, 'how long to wait', lower_bound=1.0
+  )
   boolean('tensorboard', False, 'also write TensorBoard events (an extra)')
   string('data_dir', None, 'where real data sets lie; the user cache if unset')
   string('profile', None, 'START:STOP, steps of the first block to profile')
@@ -73,6 +80,8 @@ def parse(argv: Sequence[str], experiment: Any) -> Any:
   if left:
     raise flags.Error(f'unexpected argument {left[0]!r}; flags start with --')
   window(flags.FLAGS.profile)
+  if flags.FLAGS.topology and not flags.FLAGS.dry_run:
+    raise flags.Error('--topology goes with --dry_run: it compiles, no more')
   for name in ('sweep', 'seeds'):
     if (given := flags.FLAGS[name].value) is not None:
       overrides.append((name, str(given)))

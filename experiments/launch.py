@@ -2,8 +2,8 @@
 
 Kept short: it reads flags, prepares JAX, and hands over to `framework.runner`
 and `experiments.reporting`, which notebooks and tests call in the same way.
-Exit codes: 0 done, 2 usage, 3 a claim failed under --strict or every lane
-diverged, 75 preempted (run the same command again).
+Exit codes: 0 done, 1 the disk failed, 2 usage, 3 a claim failed under --strict
+or every lane diverged, 75 preempted (run the same command again).
 """
 
 import sys
@@ -41,24 +41,38 @@ def main(experiment: Experiment) -> NoReturn:
 
 
 def _run(experiment: Experiment, config) -> NoReturn:
-  machine.prepare(FLAGS, config.precision)
   try:
+    machine.prepare(FLAGS, config.precision)
     where = FLAGS.workdir or reporting.default_workdir(experiment, config)
     place = workdir.Workdir(where)
     if FLAGS.mode == 'report':
       config = reporting.stored_config(experiment, place)
       sys.exit(_report(experiment, config, place))
     job = job_of(experiment, config)
+    there = machine.topology(FLAGS.topology) or jax.devices()
+    if remark := machine.remark(config.precision, there):
+      print(remark, file=sys.stderr)
     if FLAGS.dry_run:
-      preview.dry_run(experiment, config, job, options())
+      preview.dry_run(experiment, config, job, options(), there)
       sys.exit(0)
     identity = reporting.identity(experiment, config)
     resumed = False
     if jax.process_index() == 0:
       resumed = place.claim(identity, FLAGS.resume, config_lib.diff)
-  except (workdir.WorkdirError, config_lib.ConfigError, OSError) as error:
+  except (
+    workdir.WorkdirError,
+    config_lib.ConfigError,
+    results.DamagedRecords,
+    OSError,
+  ) as error:
     _usage(error)
-  sys.exit(_compute(experiment, config, place, job, resumed))
+  try:
+    code = _compute(experiment, config, place, job, resumed)
+  except (OSError, results.DamagedRecords) as error:
+    # The disk, not the run: what was recorded before is there.
+    print(f'error: {error}', file=sys.stderr)
+    code = 1
+  sys.exit(code)
 
 
 def _compute(experiment, config, place, job, resumed: bool) -> int:
@@ -92,6 +106,7 @@ def _compute(experiment, config, place, job, resumed: bool) -> int:
       'diverged_lanes': outcome.diverged,
       'plans': [p._asdict() for p in outcome.plans],
       'precision': config.precision,
+      'written': results.chunks(place.path),
     }
     if first:
       place.write('run.json', record)
@@ -112,6 +127,12 @@ def _compute(experiment, config, place, job, resumed: bool) -> int:
 
 
 def _report(experiment, config, place) -> int:
+  lost = results.missing(place.path, place.read('run.json').get('written', ()))
+  if lost:
+    raise results.DamagedRecords(
+      f'{len(lost)} chunks of the records in {place.path} are gone, e.g. '
+      f'{lost[0]}: start again with --resume=never'
+    )
   failed = reporting.report(experiment, config, place)
   return 3 if failed and FLAGS.strict else 0
 
@@ -121,6 +142,7 @@ def options() -> runner.Options:
   return runner.Options(
     batching=FLAGS.batching,
     lanes_per_call=FLAGS.lanes_per_call,
+    model_devices=FLAGS.model_devices,
     checkpoint_every_secs=FLAGS.checkpoint_every_secs,
     keep=FLAGS.keep,
     on_nan=FLAGS.on_nan,

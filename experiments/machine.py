@@ -2,11 +2,15 @@
 
 import os
 import pathlib
+from typing import Any
 
 import jax
 from absl import flags, logging
 
-__all__ = ['distributed', 'prepare']
+from experiments import rollcall
+from framework import config as config_lib
+
+__all__ = ['distributed', 'prepare', 'remark', 'topology']
 
 
 def prepare(flag_values: flags.FlagValues, precision: str) -> None:
@@ -23,6 +27,8 @@ def prepare(flag_values: flags.FlagValues, precision: str) -> None:
   if jax.config.values['jax_num_cpu_devices'] < 1:
     cores = len(os.sched_getaffinity(0))
     jax.config.update('jax_num_cpu_devices', cores)
+  if flag_values.topology:
+    jax.config.update('jax_platforms', 'cpu')
   if flag_values.data_dir:
     os.environ['TRAINING_DYNAMICS_DATA'] = flag_values.data_dir
   if flag_values.deterministic:
@@ -41,6 +47,45 @@ def prepare(flag_values: flags.FlagValues, precision: str) -> None:
     logging.set_verbosity(logging.WARNING)  # orbax tells of every thread
 
 
+def topology(name: str | None) -> list[Any] | None:
+  """The devices of a TPU that need not be here, to compile for.
+
+  Args:
+    name: For instance 'v5e:2x2' or 'v4:2x2x1'; None for what is here.
+
+  Returns:
+    Devices, or None.
+
+  Raises:
+    ConfigError: If there is no such topology, or no TPU compiler (`libtpu`).
+  """
+  if name is None:
+    return None
+  from jax.experimental import topologies
+
+  os.environ.setdefault('TPU_SKIP_MDS_QUERY', '1')  # of a cloud machine
+  try:
+    described = topologies.get_topology_desc(platform='tpu', topology_name=name)
+  except Exception as error:  # the compiler's own, of many kinds
+    line = str(error).strip().splitlines()[0][:200]
+    problem = config_lib.Problem(
+      '--topology', f'{name!r} ({line})', "e.g. v5e:2x2, and jax[tpu]'s libtpu"
+    )
+    raise config_lib.ConfigError([problem]) from None
+  return list(described.devices)
+
+
+def remark(precision: str, devices: list[Any]) -> str:
+  """What a person should know about these devices, or nothing."""
+  if precision == 'float64' and devices[0].platform == 'tpu':
+    return (
+      'float64 is emulated on a TPU: products are several times slower and '
+      'decompositions take minutes to compile; --config.precision=float32 is '
+      'native, where the claims allow it'
+    )
+  return ''
+
+
 def distributed(flag_values: flags.FlagValues) -> None:
   """Initialises `jax.distributed` where there is a cluster, and says so."""
   given = flag_values.coordinator_address is not None
@@ -48,7 +93,15 @@ def distributed(flag_values: flags.FlagValues) -> None:
     flag_values.distributed == 'auto' and not given and not _cluster()
   ):
     return
+  who = (
+    flag_values.coordinator_address,
+    flag_values.num_processes,
+    flag_values.process_id,
+  )
+  if None not in who:
+    rollcall.roll_call(*who, flag_values.distributed_timeout_secs)
   jax.distributed.initialize(
+    initialization_timeout=int(flag_values.distributed_timeout_secs),
     coordinator_address=flag_values.coordinator_address,
     num_processes=flag_values.num_processes,
     process_id=flag_values.process_id,

@@ -1,6 +1,7 @@
 """What a run would be and cost, before anything is spent."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,7 +16,13 @@ from framework.runner import Job, Options
 __all__ = ['dry_run']
 
 
-def dry_run(experiment, config: Any, job: Job, options: Options) -> None:
+def dry_run(
+  experiment,
+  config: Any,
+  job: Job,
+  options: Options,
+  devices: Sequence[Any],
+) -> None:
   """Prints config, lanes, bytes and compiled cost of each structural setting.
 
   Args:
@@ -23,10 +30,12 @@ def dry_run(experiment, config: Any, job: Job, options: Options) -> None:
     config: Its config.
     job: The computation.
     options: How it would be run.
+    devices: What it would be run on, present or not.
   """
   layout = job.layout
   print(f'{experiment.title}\n\n{config_lib.describe(config)}\n')
   print(f'workdir   {reporting.default_workdir(experiment, config)} (default)')
+  print(f'devices   {len(devices)} x {devices[0].device_kind}')
   print(
     f'lanes     {layout.points} points x {len(layout.seeds)} seeds, '
     f'{len(job.arms)} programs, T = {layout.times[-1]}, '
@@ -41,6 +50,8 @@ def dry_run(experiment, config: Any, job: Job, options: Options) -> None:
       layout.points,
       batching=options.batching,
       lanes_per_call=options.lanes_per_call,
+      model=options.model_devices,
+      devices=devices,
     )
     print('\n' + (' '.join(f'{k}={v}' for k, v in setting.items()) or 'run'))
     for name, text in arm.notes.items():
@@ -54,24 +65,27 @@ def dry_run(experiment, config: Any, job: Job, options: Options) -> None:
     print(
       f'  layout              {plan.seeds} seeds x {plan.points} points a call '
       f'(batches {plan.seed_batch} x {plan.point_batch}), {plan.sharded}s over '
-      f'{plan.devices} devices'
+      f'{plan.devices} x {plan.model} devices'
     )
-    print(
-      f'  lanes that fit      {plan_lib.lanes_that_fit(size, layout.points)}'
+    fit = plan_lib.lanes_that_fit(
+      size, layout.points, devices, options.model_devices
     )
-    _cost(arm, hp, plan, options)
+    print(f'  lanes that fit      {fit}')
+    _cost(arm, hp, plan, options, devices)
 
 
-def _cost(arm, hp, plan, options) -> None:
+def _cost(arm, hp, plan, options, devices) -> None:
   """Compiles the main program and says what the compiler says of it."""
   block = jax.tree.map(
     lambda x: np.resize(x, plan.points) if np.ndim(x) else x, hp
   )
-  program = sweep.Program(arm.system, plan, block, arm.data)
-  keys = program.seed_keys(range(plan.seeds))
-  problem, lanes = jax.eval_shape(program.start, keys, block, arm.data)
+  program = sweep.Program(arm.system, plan, block, arm.data, devices=devices)
+  keys = jax.eval_shape(lambda: program.seed_keys(range(plan.seeds)))
+  data = _shapes(arm.data, program.data_shardings(arm.data))
   stops = np.zeros(options.chunk_stops, np.int32)
   began = time.monotonic()
+  start = program.start.lower(keys, block, data)
+  problem, lanes = _shapes(start.out_info, start.compile().output_shardings)
   compiled = program.advance.lower(
     keys, problem, block, lanes, np.int32(0), stops, stops.astype(bool)
   ).compile()
@@ -80,9 +94,19 @@ def _cost(arm, hp, plan, options) -> None:
   cost = compiled.cost_analysis() or {}
   print(f'  compiles in         {seconds:.2f} s')
   if memory is not None:
-    print(f'  temporaries a call  {_bytes(memory.temp_size_in_bytes)}')
+    print(f'  arguments a device  {_bytes(memory.argument_size_in_bytes)}')
+    print(f'  temporaries         {_bytes(memory.temp_size_in_bytes)}')
   if 'flops' in cost:
     print(f'  flops               {cost["flops"]:.3g} (each loop body once)')
+
+
+def _shapes(tree: Any, shardings: Any) -> Any:
+  """Arrays as shapes with a place."""
+  return jax.tree.map(
+    lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where),
+    tree,
+    shardings,
+  )
 
 
 def _bytes(count: float) -> str:

@@ -70,7 +70,13 @@ def stored_config(experiment: Experiment, place: Workdir) -> Any:
       f'{experiment.name}'
     )
   own = type(config_lib.load(str(experiment.config_file)))
-  return config_lib.from_dict(own, found['config'])
+  config = config_lib.from_dict(own, found['config'])
+  if _digest(config) != found['hash']:
+    raise WorkdirError(
+      f'config.json in {place.path} is not what the run was made with: its '
+      f'hash is {_digest(config)}, expected {found["hash"]}'
+    )
+  return config
 
 
 def report(experiment: Experiment, config: Any, place: Workdir) -> list:
@@ -104,7 +110,7 @@ def report(experiment: Experiment, config: Any, place: Workdir) -> list:
     claims=claims,
     figures=captions,
     config_text=config_lib.describe(config),
-    run=place.read('run.json'),
+    run={k: v for k, v in place.read('run.json').items() if k != 'written'},
   )
   print(f'\n{experiment.title}\n')
   print(claims_lib.table(claims))

@@ -8,6 +8,7 @@ its leaves, verified at restore, which walks back to the newest good step.
 This is the only file that imports orbax.
 """
 
+import contextlib
 import hashlib
 from typing import Any, NamedTuple
 
@@ -18,7 +19,11 @@ from absl import logging
 from etils import epath
 from jaxtyping import PyTree
 
-__all__ = ['Checkpoints', 'Restored', 'digest', 'to_host']
+__all__ = ['CheckpointError', 'Checkpoints', 'Restored', 'digest', 'to_host']
+
+
+class CheckpointError(OSError):
+  """A checkpoint could not be written."""
 
 
 class Restored(NamedTuple):
@@ -109,18 +114,22 @@ class Checkpoints:
       step: A number that grows with progress.
       tree: The state, any pytree of arrays.
       meta: JSON-able facts that belong to it.
+
+    Raises:
+      CheckpointError: If this one, or the one before, cannot be written.
     """
     if step in self._manager.all_steps():
       return  # the same step of the same run: the same bits
     host = to_host(tree)
     args = self._ocp.args
-    self._manager.save(
-      step,
-      args=args.Composite(
-        state=args.StandardSave(host),
-        meta=args.JsonSave({'digest': digest(host), **meta}),
-      ),
-    )
+    with _told(f'checkpoint {step}'):
+      self._manager.save(
+        step,
+        args=args.Composite(
+          state=args.StandardSave(host),
+          meta=args.JsonSave({'digest': digest(host), **meta}),
+        ),
+      )
 
   def meta(self, step: int) -> dict[str, Any]:
     """The JSON facts of a step, unverified."""
@@ -167,6 +176,11 @@ class Checkpoints:
         )
     return None
 
+  def set_aside(self) -> None:
+    """Moves every checkpoint to `<directory>.damaged`: none is of use."""
+    for step in sorted(self._manager.all_steps()):
+      self._set_aside(step)
+
   def _set_aside(self, step: int) -> epath.Path:
     """Frees the number of a step, as later ones may not be smaller."""
     aside = self._directory.with_name(self._directory.name + '.damaged')
@@ -184,13 +198,28 @@ class Checkpoints:
     return place
 
   def wait(self) -> None:
-    """Waits until what was saved is on disk; raises what went wrong."""
-    self._manager.wait_until_finished()
+    """Waits until what was saved is on disk.
+
+    Raises:
+      CheckpointError: If it cannot be written.
+    """
+    with _told('a checkpoint'):
+      self._manager.wait_until_finished()
 
   def close(self) -> None:
     """Waits and lets go of the directory."""
-    self._manager.wait_until_finished()
+    self.wait()
     self._manager.close()
+
+
+@contextlib.contextmanager
+def _told(what: str):
+  """Whatever the storage layer raises, in one line."""
+  try:
+    yield
+  except Exception as error:  # of many kinds, by backend and fault
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    raise CheckpointError(f'{what} cannot be written: {line[:300]}') from error
 
 
 def _is_key(x: Any) -> bool:

@@ -43,15 +43,17 @@ class Plan(NamedTuple):
   """How lanes are laid out; recorded with the results, for it fixes the bits.
 
   A batch of 1 means `lax.map` lane by lane, a batch of the whole axis `vmap`,
-  anything between `lax.map` over vmapped batches.
+  anything between `lax.map` over vmapped batches. With `model` > 1 the rows of
+  what is large in the problem lie spread over so many devices a lane.
   """
 
   seeds: int  # seeds in a block, a multiple of the devices if sharded
   points: int  # points in a block
   seed_batch: int
   point_batch: int
-  devices: int
+  devices: int  # along the sharded axis
   sharded: str  # 'seed' or 'point'
+  model: int = 1  # devices that one lane is spread over
 
   @property
   def lanes(self) -> int:
@@ -141,6 +143,7 @@ def choose(
   *,
   batching: str = 'auto',
   lanes_per_call: int = 0,
+  model: int = 1,
   devices: Sequence[Any] | None = None,
 ) -> Plan:
   """Chooses the layout of a sweep of seeds x points.
@@ -157,29 +160,37 @@ def choose(
     batching: 'auto', 'vmap' (one batch) or 'map' (lane by lane, bitwise equal
       to single runs).
     lanes_per_call: Most lanes in one call of the program; 0 lets memory decide.
+    model: Devices to spread the large arrays of a problem over.
     devices: Devices to use; all of them when None.
 
   Returns:
     A `Plan`.
 
   Raises:
-    ValueError: If `batching` is unknown or `lanes_per_call` is negative.
+    ValueError: If `batching` is unknown, `lanes_per_call` is negative, or
+      `model` does not divide the devices.
 
   >>> small = Sizes(state=80, record=8, problem_lane=0, problem_seed=0,
   ...               problem_shared=80)
   >>> choose(small, 1, 6, batching='vmap', devices=jax.devices()[:1])
   Plan(seeds=1, points=6, seed_batch=1, point_batch=6, devices=1,
-       sharded='seed')
+       sharded='seed', model=1)
   """
   if batching not in ('auto', 'vmap', 'map'):
     raise ValueError(f'batching is {batching!r}, expected auto, vmap or map')
   if lanes_per_call < 0:
     raise ValueError(f'lanes_per_call is {lanes_per_call}, expected >= 0')
   devices = list(jax.devices() if devices is None else devices)
-  lanes = lanes_per_call or lanes_that_fit(size, points, devices)
+  if model < 1 or len(devices) % model:
+    raise ValueError(
+      f'model is {model}, expected a divisor of the {len(devices)} devices'
+    )
+  lanes = lanes_per_call or lanes_that_fit(size, points, devices, model)
   block_points = min(points, lanes)
   block_seeds = min(seeds, max(1, lanes // block_points))
-  sharded, count = _sharding(size, block_seeds, block_points, len(devices))
+  sharded, count = _sharding(
+    size, block_seeds, block_points, len(devices) // model
+  )
   if sharded == 'seed':
     block_seeds = _round_up(block_seeds, count)
   else:
@@ -198,33 +209,37 @@ def choose(
     seed_batch = 1 if own > _CACHE // 16 else batch // point_batch
     seed_batch = max(1, min(local_seeds, seed_batch))
   return Plan(
-    block_seeds, block_points, seed_batch, point_batch, count, sharded
+    block_seeds, block_points, seed_batch, point_batch, count, sharded, model
   )
 
 
-def relaid(plan: Plan, devices: int) -> Plan:
+def relaid(plan: Plan, devices: int, model: int = 1) -> Plan:
   """The same blocks and batches on at most so many devices.
 
   Args:
     plan: The layout that a run began with.
     devices: Devices there are now.
+    model: Devices a lane is spread over now, a divisor of `devices`.
 
   Returns:
     `plan` itself if they suffice, else on the most devices that divide the
     sharded axis.
   """
   axis = plan.seeds if plan.sharded == 'seed' else plan.points
-  count = min(plan.devices, devices)
+  count = min(plan.devices, devices // model)
   while axis % count:
     count -= 1
-  return plan._replace(devices=count)
+  return plan._replace(devices=count, model=model)
 
 
 _CACHE = 1 << 20  # bytes of working set that a CPU core keeps close
 
 
 def lanes_that_fit(
-  size: Sizes, points: int, devices: Sequence[Any] | None = None
+  size: Sizes,
+  points: int,
+  devices: Sequence[Any] | None = None,
+  model: int = 1,
 ) -> int:
   """Lanes that fit in the memory of all devices, at least one a device.
 
@@ -232,16 +247,18 @@ def lanes_that_fit(
     size: Bytes of the sweep.
     points: Points that share the problem of a seed.
     devices: All of them when None.
+    model: Devices that share one copy of the problem.
 
   Returns:
     A number of lanes.
   """
   devices = list(jax.devices() if devices is None else devices)
   # State, its donated copy and a temporary of its size; 64 records in flight.
-  lane = 3 * size.state + 64 * size.record + 2 * size.problem_lane
+  lane = model * (3 * size.state + 64 * size.record) + 2 * size.problem_lane
   lane += 2 * size.problem_seed / points
-  room = _memory(devices) - 2 * size.problem_shared * len(devices)
-  return max(len(devices), int(room // max(lane, 1)))
+  groups = len(devices) // model
+  room = _memory(devices) - 2 * size.problem_shared * groups
+  return max(groups, int(room // max(lane, 1)))
 
 
 def _memory(devices: Sequence[Any]) -> float:
@@ -249,9 +266,12 @@ def _memory(devices: Sequence[Any]) -> float:
   if devices[0].platform == 'cpu':
     total = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     return 0.4 * total
-  # Only a device of this process can be asked.
+  # Only a device of this process can be asked, and none that is not there.
   own = [d for d in devices if d.process_index == jax.process_index()]
-  stats = own[0].memory_stats() or {}
+  try:
+    stats = own[0].memory_stats() or {}
+  except jax.errors.JaxRuntimeError:
+    stats = {}
   return 0.7 * len(devices) * stats.get('bytes_limit', 8 << 30)
 
 

@@ -4,7 +4,9 @@
 
 Every array is made whole at the start, filled with NaN, and each chunk of a run
 writes its own region: the place of a number depends on its lane and time alone,
-so writing it twice (after a kill) writes the same.
+so writing it twice (after a kill) writes the same. Chunks carry a checksum, and
+what has been written can be listed, so that neither a flipped byte nor a lost
+file passes for a result.
 """
 
 import csv
@@ -17,10 +19,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from etils import epath
 
-__all__ = ['Layout', 'Records', 'Variable', 'open', 'to_csv']
+__all__ = [
+  'DamagedRecords',
+  'Layout',
+  'Records',
+  'Variable',
+  'chunks',
+  'missing',
+  'open',
+  'to_csv',
+]
 
 NAME = 'records.zarr'
 _TIME_CHUNK = 64
+
+
+class DamagedRecords(ValueError):
+  """Records that were written and are not there, or cannot be read."""
 
 
 class Layout(NamedTuple):
@@ -77,6 +92,7 @@ class Records:
     """
     import zarr
 
+    self._compressor = zarr.codecs.ZstdCodec(level=1, checksum=True)
     self._layout = layout
     self._group: Any = zarr.open_group(_path(workdir), mode='a')
     coords = {**layout.structure, **layout.hp, 'seed': list(layout.seeds)}
@@ -124,6 +140,7 @@ class Records:
         shape=shape,
         chunks=chunks,
         dtype='float64',
+        compressors=self._compressor,
         fill_value=float('nan'),
         dimension_names=dims,
         attributes=dict(attributes),
@@ -165,7 +182,34 @@ class Records:
         sides = [b.stop - b.start for b in box]
         there = int(first) - points.start if grid else 0
         part = value[there : there + math.prod(sides)]
-        array[outer + box + rest] = part.reshape(sides + [*value.shape[1:]])
+        region = outer + box + rest
+        try:
+          array[region] = part.reshape(sides + [*value.shape[1:]])
+        except (RuntimeError, ValueError) as error:
+          # A chunk is read before a part of it is written.
+          raise _damaged(name, error) from None
+
+
+def chunks(workdir: epath.PathLike) -> list[str]:
+  """Every chunk that has been written, as a path below `records.zarr`.
+
+  Args:
+    workdir: The work directory of a run.
+
+  Returns:
+    Sorted paths, none if there are no records.
+  """
+  root = epath.Path(workdir) / NAME
+  found = []
+  for array in root.iterdir() if root.exists() else ():
+    for folder, _, names in (array / 'c').walk():
+      found += [str((folder / n).relative_to(root)) for n in names]
+  return sorted(found)
+
+
+def missing(workdir: epath.PathLike, written: Sequence[str]) -> list[str]:
+  """Which of the chunks that were `written` are there no more."""
+  return sorted(set(written) - set(chunks(workdir)))
 
 
 def open(workdir: epath.PathLike):
@@ -180,12 +224,18 @@ def open(workdir: epath.PathLike):
 
   Raises:
     FileNotFoundError: If there are no records.
+    DamagedRecords: If a chunk of them cannot be read.
   """
   import xarray
 
   if not (epath.Path(workdir) / NAME).exists():
     raise FileNotFoundError(f'no {NAME} in {workdir}')
-  found = xarray.open_zarr(_path(workdir), consolidated=False).load()
+  found = xarray.open_zarr(_path(workdir), consolidated=False)
+  for name in found.variables:
+    try:
+      found[name].load()
+    except (RuntimeError, ValueError) as error:
+      raise _damaged(name, error) from None
   # In an order of their own, not as the folder happens to list them.
   return found[sorted(map(str, found.data_vars))]
 
@@ -214,6 +264,11 @@ def to_csv(dataset) -> str:
     row = [v.item() if hasattr(v, 'item') else v for v in lane]
     out.writerow(row + [repr(float(c[i])) for c in columns.values()])
   return text.getvalue()
+
+
+def _damaged(name: Any, error: Exception) -> DamagedRecords:
+  line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+  return DamagedRecords(f'{NAME}/{name} cannot be read: {line[:200]}')
 
 
 def _last_finite(values: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ class Options(NamedTuple):
 
   batching: str = 'auto'
   lanes_per_call: int = 0
+  model_devices: int = 1  # that a lane is spread over
   checkpoint_every_secs: float = 300.0
   keep: int = 2
   on_nan: str = 'freeze'  # or 'stop', 'continue'
@@ -146,7 +147,7 @@ class _Run:
     """Every unit in turn, from where the newest good checkpoint stands."""
     status = 'done'
     try:
-      restored = self.checkpoints.restore(self.template)
+      restored = self.unless_lost(self.checkpoints.restore(self.template))
       meta = restored.meta if restored else {'unit': 0, 't': 0, 'record': 0}
       self.plans = self.lay_out(meta.get('plans'))
       self.diverged = meta.get('diverged', 0)
@@ -157,11 +158,19 @@ class _Run:
         logging.info('resumed at step %d of unit %d', meta['t'], meta['unit'])
         before += units[meta['unit']].lanes * meta['t']
       self.progress.begin(total, before)
-      for index in range(meta['unit'], len(units)):
+      index = meta['unit']
+      while index < len(units) and status == 'done':
         here = restored if index == meta['unit'] else None
-        status = self.advance(index, units[index], here)
-        if status != 'done':
-          break
+        try:
+          status = self.advance(index, units[index], here)
+        except jax.errors.JaxRuntimeError as error:
+          if 'RESOURCE_EXHAUSTED' not in str(error):
+            raise
+          if not self.shrink(index, units, here):
+            raise
+          units = job_lib.units(self.layout, self.plans)
+          continue
+        index += 1
       self.checkpoints.wait()
     finally:
       self.progress.end()
@@ -181,7 +190,7 @@ class _Run:
     keys = program.seed_keys(
       _repeat_last(list(self.layout.seeds)[unit.seeds], plan.seeds)
     )
-    problem, lanes = program.start(keys, hp, arm.data)
+    problem, lanes = program.start(keys, hp, program.place(arm.data))
     t = record = 0
     if restored:
       # Laid out like fresh ones, or everything would be compiled once more.
@@ -241,6 +250,49 @@ class _Run:
       self.save(place, lanes, wait=True, diverged=self.diverged - self.dead)
     return status
 
+  def unless_lost(self, restored):
+    """A checkpoint, unless records that it covers are gone."""
+    if restored is None:
+      return None
+    lost = results.missing(self.workdir, restored.meta.get('written', ()))
+    if not _agree(len(lost), any_process=True):
+      return restored
+    logging.warning(
+      '%d chunks of the records are gone (%s ...): starting from the beginning',
+      len(lost),
+      lost[0] if lost else 'seen by another process',
+    )
+    self.checkpoints.set_aside()
+    return None
+
+  def shrink(self, index: int, units: list[Unit], restored) -> bool:
+    """Halves the lanes of a call that does not fit, if none has run yet."""
+    structure = units[index].structure
+    old = self.plans[structure]
+    begun = index and units[index - 1].structure == structure
+    if restored or begun or old.lanes <= 1 or jax.process_count() > 1:
+      return False
+    new = self.choose(structure, lanes=old.lanes // 2)
+    if new.lanes >= old.lanes:
+      return False
+    logging.warning(
+      '%d lanes a call do not fit in memory: %d instead', old.lanes, new.lanes
+    )
+    self.plans[structure], self._made = new, None
+    return True
+
+  def choose(self, structure: int, lanes: int) -> Plan:
+    """The layout of a setting with at most so many lanes a call."""
+    arm, grid = self.arms[structure], self.grids[structure]
+    return plan_lib.choose(
+      plan_lib.sizes(arm.system, grid, arm.data),
+      len(self.layout.seeds),
+      self.layout.points,
+      batching=self.options.batching,
+      lanes_per_call=lanes,
+      model=self.options.model_devices,
+    )
+
   def alive(self, unit: Unit, lanes: Lanes) -> np.ndarray:
     """Which lanes of a block, padding left out, are alive."""
     return unit.real(to_host(lanes.alive))
@@ -293,6 +345,7 @@ class _Run:
         **place,
         'plans': [p._asdict() for p in self.plans],
         'diverged': self.diverged if diverged is None else diverged,
+        'written': results.chunks(self.workdir),
       },
     )
     if wait:
@@ -351,20 +404,13 @@ class _Run:
   def lay_out(self, stored: Sequence[dict] | None) -> list[Plan]:
     """The plan of each setting: as stored with the checkpoint, or chosen."""
     chosen = [
-      _same(
-        plan_lib.choose(
-          plan_lib.sizes(arm.system, grid, arm.data),
-          len(self.layout.seeds),
-          self.layout.points,
-          batching=self.options.batching,
-          lanes_per_call=self.options.lanes_per_call,
-        )
-      )
-      for arm, grid in zip(self.arms, self.grids, strict=True)
+      _same(self.choose(i, self.options.lanes_per_call))
+      for i in range(len(self.arms))
     ]
     if not stored:
       return chosen
-    kept = [plan_lib.relaid(Plan(**p), len(jax.devices())) for p in stored]
+    now = len(jax.devices()), self.options.model_devices
+    kept = [plan_lib.relaid(Plan(**p), *now) for p in stored]
     for old, new, now in zip(stored, kept, chosen, strict=True):
       if new != Plan(**old) or new != now:
         logging.warning(
@@ -424,12 +470,11 @@ def _shape(dtype: Any) -> Any:
 
 def _same(plan: Plan) -> Plan:
   """Process 0's plan: it depends on memory, which may differ between hosts."""
-  numbers: Any = _agree(np.array([*plan[:-1], plan.sharded == 'point']))
-  found = [int(x) for x in numbers]
-  sharded = 'point' if found.pop() else 'seed'
-  return plan._replace(
-    **dict(zip(Plan._fields[:-1], found, strict=True)), sharded=sharded
-  )
+  axes = ('seed', 'point')
+  values: Any = plan._asdict() | {'sharded': axes.index(plan.sharded)}
+  found: Any = _agree(np.array([*values.values()]))
+  values = {name: int(x) for name, x in zip(values, found, strict=True)}
+  return Plan(**values | {'sharded': axes[values['sharded']]})
 
 
 def _padded(grid: PyTree, points: slice, size: int) -> PyTree:

@@ -7,10 +7,13 @@ scales turns a batch of matrix-vector products into one matrix product. What
 depends on what is read off the traced `sample`, leaf by leaf.
 
 Along each axis lanes run by `vmap`, by `lax.map`, or by `lax.map` over batches;
-the seed or the point axis is sharded over all devices.
+the seed or the point axis is sharded over all devices. Where a problem is too
+large for one device, the rows of its large arrays are sharded over a second
+axis of the mesh, *model*, and the compiler puts in the collectives.
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -115,7 +118,12 @@ class Program:
     self._varies = dependence(system, hp, data)
     self._hp_varies = jax.tree.map(lambda x: Varies(False, np.ndim(x) == 1), hp)
     devices = list(devices if devices is not None else jax.devices())
-    self.mesh = jax.sharding.Mesh(np.array(devices[: plan.devices]), ('lanes',))
+    grid = np.array(devices[: plan.devices * plan.model])
+    if plan.model == 1:
+      self.mesh = jax.sharding.Mesh(grid, ('lanes',))
+    else:
+      grid = grid.reshape(plan.devices, plan.model)
+      self.mesh = jax.sharding.Mesh(grid, ('lanes', 'model'))
     seed, lane, shared = (
       Varies(True, False),
       Varies(True, True),
@@ -138,6 +146,34 @@ class Program:
   def seed_keys(self, seeds: Sequence[int]) -> Array:
     """Typed keys of a block's seeds."""
     return jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
+
+  def place(self, data: PyTree) -> PyTree:
+    """Puts shared arrays on the devices, large ones spread over their rows."""
+    return jax.tree.map(jax.device_put, data, self.data_shardings(data))
+
+  def data_shardings(self, data: PyTree) -> PyTree:
+    """Where `place` puts each of the shared arrays."""
+    return jax.tree.map(
+      lambda x: jax.sharding.NamedSharding(self.mesh, self._rows(x, 0)), data
+    )
+
+  def _rows(self, x: Any, lead: int) -> jax.sharding.PartitionSpec:
+    """Rows over `model` if large and divisible; `lead` axes are of lanes."""
+    own = jnp.shape(x)[lead:]
+    large = math.prod(own) * x.dtype.itemsize >= _LARGE
+    if self.plan.model == 1 or not (large and own[0] % self.plan.model == 0):
+      return jax.P()
+    return jax.P(*(None,) * lead, 'model')
+
+  def _spread(self, x: Array, varies: Varies) -> Array:
+    """A leaf of the problem with its rows over `model`, where that pays."""
+    spec = self._rows(x, varies.seed + varies.point)
+    if spec == jax.P():
+      return x
+    mesh = jax.sharding.get_abstract_mesh()
+    return jax.lax.with_sharding_constraint(
+      x, jax.sharding.NamedSharding(mesh, spec)
+    )
 
   def _start(self, keys, hp, data):
     """(keys, hp, data) -> (problem with shared leaves shared, lanes)."""
@@ -168,7 +204,7 @@ class Program:
       if not kind.point:
         axes[1] = Varies(False, False)
       for i, x in zip(index, self._over(pick, axes, kind)(*args), strict=True):
-        problem[i] = x
+        problem[i] = self._spread(x, kind)
     problem = jax.tree.unflatten(tree, problem)
 
     def init(key, problem, hp):
@@ -258,14 +294,20 @@ class Program:
     is_flag = lambda x: isinstance(x, Varies)  # noqa: E731
     in_specs = tuple(jax.tree.map(spec, a, is_leaf=is_flag) for a in axes)
     out_specs = jax.tree.map(spec, out, is_leaf=is_flag)
-    # Inside, a lane never talks to another: no collective can be needed, so
+    # A lane never talks to another: no collective is needed along `lanes`, so
     # the check for replicated values has nothing to find.
     sharded = jax.shard_map(
-      f, mesh=self.mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
+      f,
+      mesh=self.mesh,
+      in_specs=in_specs,
+      out_specs=out_specs,
+      axis_names={'lanes'},  # along `model` the compiler partitions
+      check_vma=False,
     )
     return jax.jit(sharded, donate_argnums=donate)
 
 
+_LARGE = 1 << 16  # bytes from which the rows of an array are worth spreading
 _FINITE = ' finite'  # a space: no observation is called this
 
 

@@ -103,7 +103,8 @@ class Workdir:
     if old is not None and resume == 'never':
       self._move_aside()
       old = None
-    if old is not None and old['hash'] != identity['hash']:
+    # By content too: the file may have been edited since.
+    if old is not None and old != json.loads(json.dumps(identity)):
       lines = '; '.join(differences(old['config'], identity['config']))
       raise WorkdirError(
         f'{self.path} holds a run of another config ({lines}): choose another '

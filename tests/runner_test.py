@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from framework import results, runner
+from framework import results, runner, sweep
 from framework.runner import next_chunk
 from framework.system import rollout
 from tests import compiling, jobs, toy
@@ -215,6 +215,39 @@ def test_a_trace_that_runs_to_the_end_is_ended(tmp_path, monkeypatch):
   monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: marks.append(2))
   jobs.go(jobs.small_job(), tmp_path, profile=(200, 10**6))
   assert marks == [1, 2]
+
+
+def exhausted_beyond(most):
+  """A `Program` that finds no memory for more lanes than `most`."""
+
+  class Small(sweep.Program):
+    def __init__(self, system, plan, *args, **options):
+      super().__init__(system, plan, *args, **options)
+      if plan.lanes > most:
+        self.advance = self.refuse
+
+    def refuse(self, *args):
+      raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory')
+
+  return Small
+
+
+def test_what_does_not_fit_is_split(tmp_path, monkeypatch, caplog):
+  """8 devices: never fewer than a lane each."""
+  job = jobs.grid_job(seeds=tuple(range(8)))  # 2 settings of 8 x 6 lanes
+  jobs.go(job, tmp_path / 'whole', batching='map')
+  monkeypatch.setattr(sweep, 'Program', exhausted_beyond(12))
+  outcome = jobs.go(job, tmp_path / 'split', batching='map')
+  assert outcome.status == 'done'
+  assert [plan.lanes for plan in outcome.plans] == [12, 12]
+  assert '48 lanes a call do not fit in memory: 24 instead' in caplog.text
+  jobs.same(results.open(tmp_path / 'whole'), results.open(tmp_path / 'split'))
+
+
+def test_what_can_never_fit_is_said(tmp_path, monkeypatch):
+  monkeypatch.setattr(sweep, 'Program', exhausted_beyond(0))
+  with pytest.raises(jax.errors.JaxRuntimeError, match='RESOURCE_EXHAUSTED'):
+    jobs.go(jobs.small_job(), tmp_path)
 
 
 @pytest.mark.parametrize(
