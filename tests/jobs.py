@@ -3,6 +3,7 @@
 import numpy as np
 
 from framework import results, runner
+from framework.checkpoint import Checkpoints
 from framework.job import Arm, Job
 from framework.runner import Options
 from tests import toy
@@ -55,6 +56,17 @@ def same(one, two):
     np.testing.assert_array_equal(
       one[name].values, two[name].values, err_msg=name
     )
+
+
+def last_state(where) -> tuple[int, str]:
+  """The newest checkpoint: its step and the digest of its state."""
+  step = max(
+    int(p.name) for p in (where / 'checkpoints').iterdir() if p.name.isdigit()
+  )
+  opened = Checkpoints(where / 'checkpoints')
+  digest = opened.meta(step)['digest']
+  opened.close()
+  return step, digest
 
 
 class Stop:

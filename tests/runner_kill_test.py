@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from framework import results
-from framework.checkpoint import Checkpoints
 from tests import jobs
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -84,17 +83,6 @@ def undisturbed(tmp_path_factory, cache):
   return where
 
 
-def state(where) -> tuple[int, str]:
-  """The newest checkpoint: its step and the digest of its state."""
-  step = max(
-    int(p.name) for p in (where / 'checkpoints').iterdir() if p.name.isdigit()
-  )
-  opened = Checkpoints(where / 'checkpoints')
-  digest = opened.meta(step)['digest']
-  opened.close()
-  return step, digest
-
-
 @pytest.mark.parametrize(
   'kills',
   [
@@ -114,4 +102,4 @@ def test_killed_while_writing(undisturbed, tmp_path, cache, kills):
   done = run(tmp_path, cache)
   assert "status='done'" in done.stdout, done.stderr
   jobs.same(results.open(undisturbed), results.open(tmp_path))
-  assert state(undisturbed) == state(tmp_path)
+  assert jobs.last_state(undisturbed) == jobs.last_state(tmp_path)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from framework import results
+from tests import jobs
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMAND = [
@@ -64,6 +65,7 @@ def assert_same(left: pathlib.Path, right: pathlib.Path) -> None:
   for name in a:
     assert a[name].dims == b[name].dims
     np.testing.assert_array_equal(a[name].values, b[name].values, err_msg=name)
+  assert jobs.last_state(left) == jobs.last_state(right)
   for name in ('claims.json', 'results.csv'):
     assert (left / name).read_bytes() == (right / name).read_bytes()
 
@@ -100,8 +102,8 @@ def test_killed_three_times(undisturbed, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('seed', range(10))
-def test_killed_ten_times(undisturbed, tmp_path, seed):
+@pytest.mark.parametrize('seed', range(20))
+def test_killed_at_twenty_moments(undisturbed, tmp_path, seed):
   kills(undisturbed, tmp_path, 1, seed=100 + seed)
 
 

@@ -77,6 +77,7 @@ def parse(*words):
     ('--config.eta.x=1', 'config.eta.x: got 0.2 at config.eta, expected a'),
     ('--profile=3', '--profile=3: expected START:STOP, e.g. 100:200'),
     ('--profile=9:3', '--profile=9:3: expected START:STOP'),
+    ('--topology=v5e:2x2', '--topology goes with --dry_run: it compiles'),
     ('stray', "unexpected argument 'stray'; flags start with --"),
   ],
 )

@@ -1,0 +1,60 @@
+"""Compiling for a TPU that is not there."""
+
+import importlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from experiments import machine
+from experiments.__main__ import EXPERIMENTS
+from framework import config as config_lib
+from tests.experiments.process_test import ROOT
+
+HAS_COMPILER = importlib.util.find_spec('libtpu') is not None
+
+
+@pytest.mark.skipif(HAS_COMPILER, reason='the TPU compiler is installed')
+def test_without_the_compiler_it_is_said():
+  with pytest.raises(config_lib.ConfigError, match="--topology: got 'v5e:2x2'"):
+    machine.topology('v5e:2x2')
+
+
+def test_none_is_what_is_here():
+  assert machine.topology(None) is None
+
+
+def test_float64_on_a_tpu_is_remarked_on():
+  class Device:
+    platform = 'tpu'
+
+  assert 'emulated' in machine.remark('float64', [Device()])
+  assert not machine.remark('float32', [Device()])
+  Device.platform = 'gpu'
+  assert not machine.remark('float64', [Device()])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_COMPILER, reason="pip install 'jax[tpu]' first")
+@pytest.mark.parametrize('name', EXPERIMENTS)
+@pytest.mark.parametrize('model', [1, 2])
+def test_every_experiment_compiles_for_a_tpu(name, model):
+  """Its default, in the precision that a TPU has; memory and cost are told."""
+  fields = importlib.import_module(f'configs.{name}').get_config()
+  words = ['--dry_run', '--topology=v5e:2x2', f'--model_devices={model}']
+  if fields.precision == 'float64':
+    words.append('--config.precision=float32')
+  done = subprocess.run(
+    [sys.executable, '-m', f'experiments.{name}', *words],
+    cwd=ROOT,
+    env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  assert 'devices   4 x TPU v5 lite' in done.stdout
+  assert re.search(r'arguments a device +[\d.]+ [KMG]?i?B', done.stdout)
+  assert re.search(r'flops +[\d.e+]+ ', done.stdout)
