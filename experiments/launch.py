@@ -50,8 +50,7 @@ def _run(experiment: Experiment, config) -> NoReturn:
       sys.exit(_report(experiment, config, place))
     job = job_of(experiment, config)
     there = machine.topology(FLAGS.topology) or jax.devices()
-    if remark := machine.remark(config.precision, there):
-      print(remark, file=sys.stderr)
+    machine.check(config.precision, there)
     if FLAGS.dry_run:
       preview.dry_run(experiment, config, job, options(), there)
       sys.exit(0)

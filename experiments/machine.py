@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ from absl import flags, logging
 from experiments import rollcall
 from framework import config as config_lib
 
-__all__ = ['distributed', 'prepare', 'remark', 'topology']
+__all__ = ['check', 'distributed', 'prepare', 'topology']
 
 
 def prepare(flag_values: flags.FlagValues, precision: str) -> None:
@@ -75,15 +76,25 @@ def topology(name: str | None) -> list[Any] | None:
   return list(described.devices)
 
 
-def remark(precision: str, devices: list[Any]) -> str:
-  """What a person should know about these devices, or nothing."""
+def check(precision: str, devices: Sequence[Any]) -> None:
+  """Refuses what these devices cannot do.
+
+  Args:
+    precision: 'float32' or 'float64'.
+    devices: What the run is for.
+
+  Raises:
+    ConfigError: For float64 on a TPU. It is emulated there, and the compiler
+      (libtpu 0.0.42) rejects it in a program that is sharded by hand.
+  """
   if precision == 'float64' and devices[0].platform == 'tpu':
-    return (
-      'float64 is emulated on a TPU: products are several times slower and '
-      'decompositions take minutes to compile; --config.precision=float32 is '
-      'native, where the claims allow it'
+    problem = config_lib.Problem(
+      'config.precision',
+      'float64 on a TPU',
+      'float32: TPUs emulate float64 and do not compile it where lanes are '
+      'sharded',
     )
-  return ''
+    raise config_lib.ConfigError([problem])
 
 
 def distributed(flag_values: flags.FlagValues) -> None:

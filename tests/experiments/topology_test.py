@@ -27,14 +27,15 @@ def test_none_is_what_is_here():
   assert machine.topology(None) is None
 
 
-def test_float64_on_a_tpu_is_remarked_on():
+def test_float64_on_a_tpu_is_refused_with_the_reason():
   class Device:
     platform = 'tpu'
 
-  assert 'emulated' in machine.remark('float64', [Device()])
-  assert not machine.remark('float32', [Device()])
+  with pytest.raises(config_lib.ConfigError, match='TPUs emulate float64'):
+    machine.check('float64', [Device()])
+  machine.check('float32', [Device()])
   Device.platform = 'gpu'
-  assert not machine.remark('float64', [Device()])
+  machine.check('float64', [Device()])
 
 
 @pytest.mark.slow
