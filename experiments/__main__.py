@@ -2,7 +2,7 @@
 
 import importlib
 
-EXPERIMENTS = ('matrix_sensing',)
+EXPERIMENTS = ('matrix_sensing', 'xor_grokking', 'modular_grokking')
 
 
 def main() -> None:

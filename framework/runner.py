@@ -470,11 +470,13 @@ def _shape(dtype: Any) -> Any:
 
 def _same(plan: Plan) -> Plan:
   """Process 0's plan: it depends on memory, which may differ between hosts."""
-  axes = ('seed', 'point')
-  values: Any = plan._asdict() | {'sharded': axes.index(plan.sharded)}
-  found: Any = _agree(np.array([*values.values()]))
-  values = {name: int(x) for name, x in zip(values, found, strict=True)}
-  return Plan(**values | {'sharded': axes[values['sharded']]})
+  sides = ('seed', 'point')
+  values = plan._asdict() | {'sharded': sides.index(plan.sharded)}
+  found = _agree(np.array([int(x) for x in values.values()]))
+  agreed: dict[str, Any] = {
+    name: int(x) for name, x in zip(values, found, strict=True)
+  }
+  return Plan(**agreed)._replace(sharded=sides[agreed['sharded']])
 
 
 def _padded(grid: PyTree, points: slice, size: int) -> PyTree:

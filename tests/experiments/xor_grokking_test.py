@@ -21,12 +21,23 @@ SWEEPS = {
 }
 
 
-@pytest.mark.parametrize('variant', list(VARIANTS))
+FAST = ('quick', 'slow', 'lost_cluster')  # a program or two each
+
+
+@pytest.mark.parametrize(
+  'variant',
+  [
+    v if v in FAST else pytest.param(v, marks=pytest.mark.slow)
+    for v in VARIANTS
+  ],
+)
 def test_every_variant_makes_claims_and_figures(variant, tmp_path):
   config = get_config(variant)
   config = dataclasses.replace(
     config,
     **TINY | {'sweep': SWEEPS.get(variant, config.sweep)},
+    # Points in R^p compile in half the time.
+    form='auto' if variant == 'theory' else 'gram',
     precision='float64',  # what tests run in
   )
   config_lib.validate(config)
@@ -86,7 +97,7 @@ def test_the_regime_of_the_theorem_meets_its_assumptions(n, C):
   s = settings(config)
   assert all(a.holds for a in s.assumptions(C))
   dtype_config = dataclasses.replace(config, precision='float64')
-  assert arm(dtype_config).hp.p == s.p > 2**30
+  assert arm(dtype_config).hp.p == s.p > 1e8
 
 
 def test_record_times():

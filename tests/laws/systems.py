@@ -11,6 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from framework.grokking import modular_dynamics as modular
+from framework.grokking import xor_dynamics as xor
+from framework.grokking import xor_net
 from framework.matrix_sensing import dynamics as sensing
 from framework.system import System
 from tests import toy
@@ -101,6 +104,48 @@ def _loss(state, problem, hp):
   return {'loss': sensing.value_and_grad(state.params, problem)[0]}
 
 
+def _xor(form, p=None):
+  """Outputs of the order of one, where the sigmoid weights differ."""
+
+  def make(dtype):
+    structure = xor.Structure(n=6, n_test=4, m=5, form=form, p=p, dtype=dtype)
+    system = xor.system(structure)._replace(observe=_xor_outputs)
+    hp = xor.Hp(alpha=0.05, omega=0.1, signal=2.0, leak=0.2, p=30.0)
+    return Case(system, toy.typed(hp, dtype), None, TIMES)
+
+  return make
+
+
+def _xor_outputs(state, problem, hp):
+  Z = xor.view(state, problem).Z
+  return {'f': xor_net.outputs(Z, problem.facts.a, hp.leak)}
+
+
+def _modular(**options):
+  """Full-batch AdamW on x + y mod 5."""
+
+  def make(dtype):
+    structure = modular.Structure(
+      modulus=5,
+      widths=(6,),
+      compute_dtype=jnp.dtype(dtype).name,
+      dtype=dtype,
+      **options,
+    )
+    net = modular.network(structure)
+
+    def watch(state, problem, hp):
+      z = net.apply({'params': state.params}, problem.x)
+      return {'loss': modular.mean_loss(structure, z, problem.y, hp)}
+
+    system = modular.system(structure)._replace(observe=watch)
+    hp = modular.Hp(lr=0.02, eps=1e-3, weight_decay=0.1, smoothing=0.05)
+    typed = toy.typed(hp, dtype)._replace(intervene_at=np.int32(2))
+    return Case(system, typed, None, TIMES)
+
+  return make
+
+
 ENTRIES: list[Entry] = [
   Entry('linear', _linear, ('eta', 'scale', 'noise')),
   Entry('shared operator', _shared, ('eta', 'scale')),
@@ -130,6 +175,34 @@ ENTRIES: list[Entry] = [
     'sensing, precgd',
     _sensing('precgd', watch=_loss),
     ('eta', 'alpha', 'loss_damping', 'kappa'),
+    precisions=('float64',),
+  ),
+  Entry(
+    'xor, explicit',
+    _xor('explicit', p=12),
+    ('alpha', 'omega'),
+    precisions=('float64',),
+  ),
+  Entry(
+    'xor, bartlett',
+    _xor('bartlett'),
+    ('alpha', 'omega', 'signal', 'leak'),
+  ),
+  Entry(
+    'modular, perp',
+    _modular(gradient='perp'),
+    ('lr', 'weight_decay', 'init_scale', 'temperature'),
+    looser=10.0,
+  ),
+  Entry(
+    'modular, matched Grokfast, StableMax',
+    _modular(
+      gradient='grokfast_ema',
+      matched=True,
+      loss='stablemax',
+    ),
+    ('lr', 'logit_scale', 'smoothing'),
+    looser=10.0,
     precisions=('float64',),
   ),
 ]

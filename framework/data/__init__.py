@@ -1,0 +1,1 @@
+"""Real data: where it lies on disk, and what is in it."""

@@ -1,0 +1,1 @@
+"""Grokking: late generalisation, in XOR clusters and modular arithmetic."""

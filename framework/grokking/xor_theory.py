@@ -1,0 +1,213 @@
+"""What [1] predicts for XOR clusters, as numbers.
+
+Assumptions (A1) ... (A6) for a large constant C, Theorem 3.1 (under them, up to
+√n steps: benign overfitting after grokking), the linear classifier after one
+step, the rates of Lemma 4.7 and the chance that a cluster is lost.
+
+References:
+  [1] Xu, Wang, Frei, Vardi, Hu, "Benign Overfitting and Grokking in ReLU
+      Networks for XOR Cluster Data", 2023.
+"""
+
+import math
+import statistics
+from typing import NamedTuple
+
+import jax.scipy.special
+from jaxtyping import Array, ArrayLike, Float
+
+__all__ = [
+  'Assumption',
+  'assumptions',
+  'error_exponent',
+  'growth',
+  'horizon',
+  'least_dimension',
+  'minority_support',
+  'slow_growth',
+  'time_to_fit',
+]
+
+
+class Assumption(NamedTuple):
+  """One assumption with both of its sides: left >= right is wanted."""
+
+  name: str
+  statement: str
+  left: float
+  right: float
+
+  @property
+  def holds(self) -> bool:
+    """Whether left >= right."""
+    return self.left >= self.right
+
+
+def assumptions(
+  n: int,
+  p: float,
+  m: int,
+  mu_norm: float,
+  eta: float,
+  alpha: float,
+  omega: float,
+  C: float = 1.0,
+) -> list[Assumption]:
+  """(A1) ... (A6) of [1], each written as left >= right.
+
+  Args:
+    n: Training points.
+    p: Dimension.
+    m: Neurons.
+    mu_norm: ‖μ‖.
+    eta: Probability η of a flipped label.
+    alpha: Step size α.
+    omega: Standard deviation ω of W(0).
+    C: The constant, "large enough" in [1]; 1 is the least it could be.
+
+  Returns:
+    Six `Assumption`.
+
+  >>> paper = assumptions(200, 4e4, 1000, 35.36, 0.05, 1e-12, 1e-15)
+  >>> [a.name for a in paper if not a.holds]
+  ['A1', 'A2', 'A5']
+  """
+  square = mu_norm**2
+  return [
+    Assumption('A1', '‖μ‖² >= C n^0.51 √p', square, C * n**0.51 * p**0.5),
+    Assumption('A2', 'p >= C n² ‖μ‖²', p, C * n**2 * square),
+    Assumption('A3', '1/C >= η', 1 / C, eta),
+    Assumption('A4', '1/(C n p) >= α', 1 / (C * n * p), alpha),
+    Assumption(
+      'A5', 'α ‖μ‖² >= ω n m^1.5 p', alpha * square, omega * n * m**1.5 * p
+    ),
+    Assumption('A6', 'm >= C n^0.02', m, C * n**0.02),
+  ]
+
+
+def least_dimension(n: int, C: float = 1.0) -> float:
+  """The least p at which (A1) and (A2) can hold together: C⁴ n^5.02.
+
+  >>> f'{least_dimension(100):.2e}'
+  '1.10e+10'
+  """
+  return C**4 * n**5.02
+
+
+def horizon(n: int) -> float:
+  """√n: how many steps Theorem 3.1 speaks of."""
+  return math.sqrt(n)
+
+
+def error_exponent(n: int, p: float, mu_norm: float) -> float:
+  """E in the bound exp(−Ω(E)) on the test error: n^0.99 ‖μ‖⁴/p.
+
+  >>> round(error_exponent(200, 4e4, 35.36), 1)
+  7413.3
+  """
+  return n**0.99 * mu_norm**4 / p
+
+
+def growth(
+  alpha: Float[ArrayLike, ''],
+  mu_norm: Float[ArrayLike, ''],
+  eta: Float[ArrayLike, ''],
+  m: int,
+) -> Float[ArrayLike, '']:
+  """The rate at which an aligned neuron grows along its mean, a step.
+
+      d⟨w_j, μ⟩/dt = α‖μ‖² (1 − 2η)/(8√m)
+
+  All of its cluster's n/4 points activate it and none of the opposite one's, at
+  sigmoid weights of ½. This is Ω(α‖μ‖²/√m) of Lemma 4.7 with its constant.
+
+  >>> f'{growth(1e-12, 10.0, 0.0, 100):.3g}'
+  '1.25e-12'
+  """
+  return alpha * mu_norm**2 * (1 - 2 * eta) / (8 * m**0.5)
+
+
+def slow_growth(
+  t: Float[ArrayLike, '*n'], n: int, m: int, alpha: float, mu_norm: float
+) -> Float[ArrayLike, '*n']:
+  """Lemma 4.7's bound, up to a constant, for neurons of the other sign.
+
+      O(α‖μ‖²/√m + α‖μ‖² √(ln n) t/√(mn))
+
+  Args:
+    t: Steps.
+    n: Training points.
+    m: Neurons.
+    alpha: Step size α.
+    mu_norm: ‖μ‖.
+
+  Returns:
+    An array of the shape of t.
+  """
+  unit = alpha * mu_norm**2 / m**0.5
+  return unit * (1 + math.sqrt(math.log(n) / n) * t)
+
+
+def minority_support(
+  counts: Float[Array, '*lanes 4 2'], cosine: Float[ArrayLike, ''] = 0.0
+) -> Float[Array, '*lanes 2']:
+  """Expected share of neurons pulled to the lesser cluster of each pair.
+
+  At t = 0 each point activates a neuron with probability ½, two points whose
+  cosine is ρ both do with probability ¼ + ρ/2π + O(ρ³), and ρ = ±‖μ‖²/(p +
+  ‖μ‖²) within a pair of clusters. So D_νj has
+
+      mean      δ/2,                          δ = (c_ν − n_ν) − (c_−ν − n_−ν)
+      variance  N/4 + (|ρ|/2π)(M² − N),       N = points of the pair,
+                                              M = clean less flipped of them
+
+  and the lesser cluster pulls with P(D <= −1) = Φ(−(|δ| + 1)/2√variance), D
+  being an integer.
+
+  Args:
+    counts: (c_ν, n_ν) of each cluster.
+    cosine: |ρ| of two points of a pair.
+
+  Returns:
+    One number for ±μ_1 and one for ±μ_2.
+
+  >>> import numpy as np
+  >>> even = np.array([[50., 0.], [50., 0.], [60., 0.], [40., 0.]])
+  >>> print(np.round(minority_support(even), 4))
+  [0.4602 0.0179]
+  """
+  net = counts[..., 0] - counts[..., 1]
+  size = counts.sum(-1)
+  gap = abs(net[..., 0::2] - net[..., 1::2])
+  pair = size[..., 0::2] + size[..., 1::2]
+  both = net[..., 0::2] + net[..., 1::2]
+  variance = pair / 4 + cosine / (2 * math.pi) * (both**2 - pair)
+  return jax.scipy.special.ndtr(-(gap + 1) / 2 / variance**0.5)
+
+
+def time_to_fit(
+  n: int, p: float, alpha: Float[ArrayLike, ''], omega: Float[ArrayLike, '']
+) -> Float[ArrayLike, '']:
+  """Steps until the last training point is fitted, in high dimension.
+
+      t = 4n (ω/α) z_n/√(2p),   Φ(z_n)^n = ½
+
+  Outputs begin as N(0, ω²p/2). Each point drives its own by α‖x‖²/4n = αp/4n a
+  step (half of the neurons active, sigmoid weights ½, other points orthogonal),
+  and the one farthest on the wrong side begins z_n deviations away, in the
+  median run. One step is the least there is.
+
+  Args:
+    n: Training points.
+    p: Dimension.
+    alpha: Step size α.
+    omega: Standard deviation ω of W(0).
+
+  Returns:
+    Steps, a real number.
+
+  >>> round(time_to_fit(200, 4e4, 1e-16, 1e-15), 1)
+  76.4
+  """
+  farthest = statistics.NormalDist().inv_cdf(0.5 ** (1 / n))
+  return 4 * n * omega / alpha * farthest / (2 * p) ** 0.5

@@ -1,0 +1,89 @@
+"""Adam, and the trap that flushed denormal squares are."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from framework.optimizers import scale_by_adam
+
+
+def first_step(g, gradient_scale, **options):
+  """State passed in: folded into the program, the trap would not show."""
+  rule = optax.chain(
+    scale_by_adam(0.9, 0.999, 1e-25, gradient_scale=gradient_scale, **options),
+    optax.scale(-0.01),
+  )
+  g = jnp.array([g], jnp.float32)
+  return float(jax.jit(rule.update)(g, rule.init(g))[0][0])
+
+
+@pytest.mark.parametrize('size', [1e-15, 1e-19, 1e-22, 1e-24])
+def test_the_denormal_trap(size):
+  """|u| = lr |g|/(|g| + ε), whatever |g| is."""
+  wanted = -0.01 * size / (size + 1e-25)
+  np.testing.assert_allclose(first_step(size, 2.0**40), wanted, rtol=1e-4)
+  wide = first_step(size, 1.0, moment_dtype='float64')
+  np.testing.assert_allclose(wide, wanted, rtol=1e-4)
+  plain = first_step(size, 1.0)
+  if size >= 1e-15:
+    np.testing.assert_allclose(plain, wanted, rtol=1e-4)
+  elif jax.default_backend() == 'cpu' and size > 1e-24:
+    # g² is 0: the step is g/ε.
+    assert plain < -9.0
+
+
+def test_it_survives_the_compiler_in_a_loop():
+  """Where s is a constant and the moments are carried."""
+  rule = scale_by_adam(0.9, 0.999, 1e-25)
+
+  def body(_, carry):
+    w, state = carry
+    u, state = rule.update(1e-19 * jnp.ones_like(w), state)
+    return w - 0.01 * u, state
+
+  w = jnp.zeros(3, jnp.float32)
+  run = jax.jit(lambda c: jax.lax.fori_loop(0, 10, body, c))
+  w, _ = run((w, rule.init(w)))
+  np.testing.assert_allclose(w, -0.1, rtol=1e-4)
+
+
+def test_the_scale_changes_no_bit():
+  rng = np.random.default_rng(0)
+  rules = [scale_by_adam(0.9, 0.99, 1e-8, gradient_scale=s) for s in (1, 2**40)]
+  states = [rule.init(jnp.zeros(50, jnp.float32)) for rule in rules]
+  for _ in range(5):
+    g = jnp.asarray(rng.standard_normal(50), jnp.float32)
+    found = []
+    for i, rule in enumerate(rules):
+      u, states[i] = jax.jit(rule.update)(g, states[i])
+      found.append(u)
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.float64])
+def test_it_is_optax_adam(dtype):
+  ours = scale_by_adam(0.8, 0.95, 1e-6)
+  theirs = optax.scale_by_adam(0.8, 0.95, 1e-6)
+  g = jax.random.normal(jax.random.key(0), (6, 40), dtype)
+  states = [ours.init(g[0]), theirs.init(g[0])]
+  for row in g:
+    a, states[0] = ours.update(row, states[0])
+    b, states[1] = theirs.update(row, states[1])
+    assert a.dtype == dtype
+    np.testing.assert_allclose(a, b, rtol=0, atol=5 * jnp.finfo(dtype).eps)
+
+
+def test_moments_may_be_wider_than_parameters():
+  rule = scale_by_adam(moment_dtype=jnp.float64)
+  w = jnp.zeros(3, jnp.float32)
+  u, state = rule.update(w + 1, rule.init(w))
+  assert state.mu.dtype == state.nu.dtype == jnp.float64
+  assert u.dtype == jnp.float32
+
+
+@pytest.mark.parametrize('scale', [3.0, 0.0, -2.0])
+def test_other_scales_are_refused(scale):
+  with pytest.raises(ValueError, match=f'gradient_scale is {scale}'):
+    scale_by_adam(gradient_scale=scale)
