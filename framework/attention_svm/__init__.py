@@ -1,0 +1,1 @@
+"""Attention layers, the hard-margin problems they solve, and probes of both."""
