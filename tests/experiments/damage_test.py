@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
 
@@ -14,11 +13,11 @@ from tests.experiments import process_test as processes
 SMALL = ('--config.n=8', '--config.m=60', '--config.steps=3000', '--seeds=2')
 
 
-def launch(workdir, *more, **options):
+def launch(workdir, *more, first=()):
   command = [w for w in processes.COMMAND if not w.startswith('--config.')]
   command = [w for w in command if not w.startswith(('--seeds', '--sweep'))]
   return subprocess.run(
-    [*command, *SMALL, '--sweep=k=3,4', f'--workdir={workdir}', *more],
+    [*first, *command, *SMALL, '--sweep=k=3,4', f'--workdir={workdir}', *more],
     cwd=processes.ROOT,
     env={
       **os.environ,
@@ -29,7 +28,6 @@ def launch(workdir, *more, **options):
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
-    **options,
   )
 
 
@@ -134,14 +132,13 @@ def test_an_edited_config_is_refused(copy, mode):
   one_line(launch(copy, f'--mode={mode}'), 2, wanted)
 
 
-def limited():
-  """No file larger than 4 KiB: writing fails as on a full disk."""
-  resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+# No file larger than 4 KiB: writing fails as on a full disk.
+LIMITED = ('bash', '-c', 'ulimit -f 4; exec "$@"', '_')
 
 
 def test_a_disk_that_refuses_is_said_and_loses_nothing(whole, tmp_path):
   workdir = tmp_path / 'full'
-  done = launch(workdir, preexec_fn=limited)
+  done = launch(workdir, first=LIMITED)
   one_line(done, 1)
   again = launch(workdir)
   assert again.returncode == 0, again.stdout
