@@ -51,8 +51,8 @@ def accuracy(
 ) -> Float[Array, '']:
   """Fraction of points with sgn f = label; f = 0 counts as wrong.
 
-  >>> accuracy(jnp.array([0.3, -2.0, 0.0, 1.0]), jnp.array([1., 1., 1., 1.]))
-  Array(0.5, dtype=float32...)
+  >>> print(accuracy(jnp.array([0.3, -2.0, 0.0, 1.0]), jnp.ones(4)))
+  0.5
   """
   return jnp.mean((f * labels > 0).astype(f.dtype))
 
@@ -139,8 +139,9 @@ def mean_by_sign(
 ) -> Float[Array, '2 k']:
   """Means over positive (row 0) and negative neurons (row 1).
 
-  >>> mean_by_sign(jnp.array([[1.0, 3.0, 5.0]]), jnp.array([1., 1., -1.]))
-  Array([[2.], [5.]], dtype=float32...)
+  >>> a = jnp.array([1.0, 1.0, -1.0])
+  >>> print(mean_by_sign(jnp.array([[1.0, 3.0, 5.0]]), a).T)
+  [[2. 5.]]
   """
   up = (a > 0).astype(values.dtype)
   sides = jnp.stack([up, 1 - up])
