@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 __all__ = [
   'eigh',
   'eigvalsh',
+  'one_by_one',
   'qr',
   'qr_r',
   'singular_values',
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-def _one_by_one(f: Callable) -> Callable:
+def one_by_one(f: Callable) -> Callable:
   """`f` of single matrices; under vmap a loop on CPU, batched elsewhere."""
 
   @custom_vmap
@@ -60,14 +61,14 @@ def _one_by_one(f: Callable) -> Callable:
   return differentiable
 
 
-_eigh = _one_by_one(lambda A: tuple(jnp.linalg.eigh(A)))
-_qr = _one_by_one(lambda F: tuple(jnp.linalg.qr(F)))
-_eigvalsh = _one_by_one(jnp.linalg.eigvalsh)
-_qr_r = _one_by_one(lambda F: jnp.linalg.qr(F, mode='r'))
-_singular_values = _one_by_one(lambda Z: jnp.linalg.svd(Z, compute_uv=False))
-_svd = _one_by_one(lambda F: tuple(jnp.linalg.svd(F, full_matrices=False)))
-_full_svd = _one_by_one(lambda F: tuple(jnp.linalg.svd(F, full_matrices=True)))
-_solve_spd = _one_by_one(
+_eigh = one_by_one(lambda A: tuple(jnp.linalg.eigh(A)))
+_qr = one_by_one(lambda F: tuple(jnp.linalg.qr(F)))
+_eigvalsh = one_by_one(jnp.linalg.eigvalsh)
+_qr_r = one_by_one(lambda F: jnp.linalg.qr(F, mode='r'))
+_singular_values = one_by_one(lambda Z: jnp.linalg.svd(Z, compute_uv=False))
+_svd = one_by_one(lambda F: tuple(jnp.linalg.svd(F, full_matrices=False)))
+_full_svd = one_by_one(lambda F: tuple(jnp.linalg.svd(F, full_matrices=True)))
+_solve_spd = one_by_one(
   lambda A, B: jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(A), B)
 )
 
