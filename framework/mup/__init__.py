@@ -1,0 +1,9 @@
+"""Maximal update parametrisation: feature learning at any width, and its limit.
+
+Finite width: which parametrisations learn features (`abc`), the rules that make
+hyperparameters transfer from a narrow net to a wide one (`infshape`,
+`multipliers`, `initialisers`, `optimizers`, `layers`), and how to see whether
+they were applied (`coord_check`).
+
+Import the modules; this file imports none of them, so that each stays light.
+"""
