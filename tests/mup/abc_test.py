@@ -1,0 +1,168 @@
+"""The classifier against the theorem as it is printed, and exact data."""
+
+import itertools
+import math
+from fractions import Fraction
+
+import pytest
+
+from framework.mup import abc, parametrisations
+from framework.mup.abc import classify, invariants, shift
+
+HALF = Fraction(1, 2)
+
+
+def make(a, b, c):
+  return abc.abc(a, b, c)
+
+
+# (a, b, c, optimizer) -> r, kind, by the papers' tables and by measurement.
+NAMED = [
+  ((0, 0, 0), (0, 0.5, 0.5), 1, 'sgd', HALF, 'kernel'),  # SP
+  ((0, 0, 0), (0, 0.5, 0.5), 0, 'sgd', -1, 'unstable'),
+  ((0, 0.5, 0.5), (0, 0, 0), 0, 'sgd', HALF, 'kernel'),  # NTP
+  ((0, 0.5, 0.5), (0, 0, 0), 0.5, 'sgd', 1, 'trivial'),
+  ((-0.5, 0, 0.5), (0.5, 0.5, 0.5), 0, 'sgd', 0, 'feature'),  # muP
+  ((0, 1), (0, 0), -1, 'sgd', 0, 'feature'),  # MFP
+  ((-0.5, 0, 0.5), (0.5, 0.5, math.inf), 0, 'sgd', 0, 'feature'),
+  ((0, 0.5, 0.5), (0, 0, math.inf), 0, 'sgd', 1, 'kernel'),
+  ((-0.25, 0, 0.5), (0.25, 0.5, 0.5), 0, 'sgd', 0, 'feature'),
+  ((-0.25, 0.25, 0.5), (0.25, 0.25, 0.25), 0, 'sgd', 0.25, 'kernel'),
+  ((0, 0, 0), (0, 0.5, 1), (0, 1, 1), 'adam', 0, 'feature'),
+  ((0, 0, 0), (0, 0.5, 0.5), 0, 'adam', -1, 'unstable'),
+  ((0, 0, 0), (0, 0.5, 0.5), 1, 'adam', 0, 'unstable'),
+  ((0, 0), (0, 0.5), 1, 'sgd', Fraction(3, 2), 'kernel'),  # SP, L = 1
+]
+
+
+@pytest.mark.parametrize('a, b, c, optimizer, r, kind', NAMED)
+def test_named_cases(a, b, c, optimizer, r, kind):
+  found = classify(make(a, b, c), optimizer)
+  assert (found.r, found.kind) == (r, kind)
+  assert found.feature_learning == (kind == 'feature')
+  assert found.kernel == (kind == 'kernel')
+  assert bool(found.reason) == (kind == 'unstable') == (not found.stable)
+
+
+def theorem(a, b, c):
+  """Theorems 3.3 and 3.4 of TP4 in quarters, one c for all, as printed."""
+  *hidden, a_out = [round(4 * x) for x in a]
+  b_in, *b_mid, b_out = [round(4 * x) for x in b]
+  c = round(4 * c)
+  inner = min(2 * x + 4 * (i == 0) for i, x in enumerate(hidden))
+  r = min(a_out + b_out, 2 * a_out + c) + c - 4 + inner
+  stable = hidden[0] + b_in == 0
+  stable &= all(x + y == 2 for x, y in zip(hidden[1:], b_mid, strict=True))
+  stable &= a_out + b_out >= 2 and r >= 0
+  stable &= 2 * a_out + c >= 4 and a_out + b_out + r >= 4
+  alive = a_out + b_out + r == 4 or 2 * a_out + c == 4
+  kind = 'unstable' if not stable else 'trivial' if not alive else None
+  return Fraction(r, 4), kind or ('feature' if r == 0 else 'kernel')
+
+
+def test_a_lattice_against_the_theorem():
+  """Every quarter-lattice point with a_1 + b_1, a_2 + b_2 near stability."""
+  quarters = [Fraction(k, 4) for k in range(-2, 5)]
+  seen = {}
+  for a1, a2, a3 in itertools.product(quarters[::2], quarters[1::2], quarters):
+    for off1, off2 in ((0, 0), (Fraction(1, 4), 0), (0, Fraction(-1, 4))):
+      for b3, c in itertools.product(quarters[2:], quarters):
+        a, b = (a1, a2, a3), (off1 - a1, HALF + off2 - a2, b3)
+        found = classify(make(a, b, c))
+        r, kind = theorem(a, b, c)
+        assert (found.r, found.kind) == (r, kind), (a, b, c)
+        assert not (found.feature_learning and found.kernel)
+        seen[kind] = seen.get(kind, 0) + 1
+  assert min(seen.values()) > 20 and len(seen) == 4
+
+
+@pytest.mark.parametrize('optimizer', abc.OPTIMIZERS)
+@pytest.mark.parametrize('table', parametrisations.TABLES)
+@pytest.mark.parametrize('depth', [1, 2, 4])
+def test_the_tables_are_mup(table, optimizer, depth):
+  p = parametrisations.tp5(table, depth, optimizer)
+  alpha, gamma = invariants(p, optimizer)
+  assert alpha == (0, *(HALF,) * (depth - 1), 1)
+  middle = 0 if optimizer == 'sgd' else 1
+  first = -1 if optimizer == 'sgd' else 0
+  assert gamma == (first, *(middle,) * (depth - 1), 1)
+  found = classify(p, optimizer)
+  assert found.kind == 'feature' and found.start == HALF
+  assert all(found.maximal) and found.start_maximal
+
+
+def test_mup_alone_has_everything_maximal():
+  """Over all invariants in quarters: unique up to symmetry."""
+  quarters = [Fraction(k, 4) for k in range(-6, 9)]
+  found = []
+  for gamma in itertools.product(quarters, repeat=2):
+    for alpha in quarters:
+      # Written with a = 0, where γ = c.
+      p = abc.Abc((Fraction(0),) * 2, (Fraction(0), alpha), gamma)
+      c = classify(p)
+      if c.stable and all(c.maximal) and c.start_maximal:
+        found.append((alpha, gamma))
+  assert found == [(1, (-1, 1))]
+
+
+def test_mean_field_is_mup_with_one_hidden_layer():
+  mfp = parametrisations.parametrisation('mfp', 1)
+  assert invariants(mfp) == invariants(
+    parametrisations.parametrisation('mup', 1)
+  )
+
+
+def test_layers_in_the_kernel():
+  sp = parametrisations.parametrisation('sp', 2)
+  ntp = parametrisations.parametrisation('ntp', 2)
+  assert classify(sp).kernel_layers == (False, True, True)
+  assert classify(ntp).kernel_layers == (True, True, True)
+  # A readout at zero: what is left is the kernel of the last layer.
+  zero = classify(parametrisations.zero_readout(ntp))
+  assert zero.kernel_layers == (False, False, True) and zero.start == math.inf
+  # One hidden layer: the last layer alone.
+  one = classify(parametrisations.parametrisation('sp', 1))
+  assert one.kernel_layers == (False, True)
+
+
+def test_layers_below_move_less():
+  """SP: h^1 by n^-3/2, h^2 by n^-1/2, as Section 1 of the lattice measures."""
+  sp = classify(parametrisations.parametrisation('sp', 2))
+  assert sp.moves == (Fraction(3, 2), HALF)
+
+
+@pytest.mark.parametrize('optimizer', abc.OPTIMIZERS)
+def test_a_shift_changes_nothing_that_matters(optimizer):
+  p = make((0, 0.25, 0.5), (0, 0.25, math.inf), (0, 1, -0.5))
+  moved = shift(p, (HALF, -2, Fraction(1, 3)), optimizer)
+  assert moved != p
+  assert invariants(moved, optimizer) == invariants(p, optimizer)
+  assert classify(moved, optimizer) == classify(p, optimizer)
+  back = shift(moved, (-HALF, 2, Fraction(-1, 3)), optimizer)
+  assert back == p
+
+
+@pytest.mark.parametrize(
+  'call, line',
+  [
+    (lambda: make((0,), (0,), 0), 'lengths of a, b, c are 1, 1, 1'),
+    (lambda: make((0, 0), (0,), 0), 'lengths of a, b, c are 2, 1, 2'),
+    (lambda: make((0, math.nan), (0, 0), 0), 'a is nan'),
+    (lambda: make((0, 0), (math.inf, 0), 0), 'b is inf'),
+    (lambda: make((0, 0), (0, math.nan), 0), 'b of the readout is nan'),
+    (lambda: classify(make((0, 0), (0, 1), 0), 'rmsprop'), "'rmsprop', expect"),
+    (lambda: shift(make((0, 0), (0, 1), 0), (1,)), '1 values of theta'),
+    (lambda: parametrisations.tp5('7', 2), "table is '7', expected one of 3"),
+    (lambda: parametrisations.parametrisation('mup', 0), 'depth is 0'),
+    (lambda: parametrisations.parametrisation('mfp', 2), 'one hidden layer'),
+    (lambda: parametrisations.parametrisation('xyz', 2), "'xyz': expected one"),
+    (
+      lambda: parametrisations.parametrisation('ntp', 2, 'adam'),
+      'ntp has no learning rates for adam',
+    ),
+  ],
+)
+def test_nonsense_is_one_line(call, line):
+  with pytest.raises(ValueError, match=line) as caught:
+    call()
+  assert len(str(caught.value).splitlines()) == 1
