@@ -1,0 +1,170 @@
+r"""Gaussian expectations of two pre-activations, in closed form.
+
+For (u, v) centred normal with E u² = s, E v² = t, E uv = k:
+
+    V(s, t, k) = E φ(u) φ(v),   V̇(s, t, k) = E φ'(u) φ'(v),   dV/dk = V̇
+
+relu      V = √(st)/2π [√(1 − q²) + q arccos(−q)],  q = k/√(st)
+          V̇ = arccos(−q)/2π
+erf       V = (2/π) arcsin(2k/√((1 + 2s)(1 + 2t)))
+          V̇ = (4/π)/√((1 + 2s)(1 + 2t) − 4k²)
+sin       V = e^(−(s + t)/2) sinh k,  V̇ = e^(−(s + t)/2) cosh k
+exp       V = V̇ = e^((s + t + 2k)/2)
+identity  V = k,  V̇ = 1
+
+ReLU is the arc-cosine kernel of degree 1 and erf Williams' kernel [1, 2].
+Rounding may put a correlation just outside [−1, 1], where arccos is NaN and its
+derivative infinite: q is clipped, derivatives are V̇ itself, and that of arccos
+at the clip is 0.
+
+References:
+  [1] Cho, Saul, "Kernel Methods for Deep Learning", 2009.
+  [2] Williams, "Computing with Infinite Networks", 1996.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+__all__ = ['TRANSFORMS', 'Transform', 'angle', 'arc', 'transform']
+
+_Moments = Float[Array, '*b']
+
+
+class Transform(NamedTuple):
+  """An activation with its two expectations, all elementwise."""
+
+  name: str
+  phi: Callable[[Array], Array]
+  V: Callable[..., Array]  # (E u², E v², E uv) -> E φ(u) φ(v)
+  V_dot: Callable[..., Array]  # the same -> E φ'(u) φ'(v)
+
+
+@jax.custom_jvp
+def angle(q: _Moments) -> _Moments:
+  """arccos(−q), the angle that two half-spaces share, for any rounded q.
+
+  Args:
+    q: A cosine; what lies outside [−1, 1] is taken as the end.
+
+  Returns:
+    Values in [0, π]; the derivative is 1/√(1 − q²), and 0 at the ends.
+
+  >>> print(angle(jnp.array([-1.5, 0.0, 1.0])).round(4))
+  [0.     1.5708 3.1416]
+  """
+  return jnp.arccos(jnp.clip(-q, -1, 1))
+
+
+@angle.defjvp
+def _(primals, tangents):
+  (q,), (dq,) = primals, tangents
+  rest = (1 - q) * (1 + q)
+  inside = rest > 0
+  slope = jnp.where(inside, jax.lax.rsqrt(jnp.where(inside, rest, 1)), 0)
+  return angle(q), slope * dq
+
+
+@jax.custom_jvp
+def arc(q: _Moments) -> _Moments:
+  """√(1 − q²) + q arccos(−q), whose derivative is arccos(−q).
+
+  Args:
+    q: A cosine; what lies outside [−1, 1] is taken as the end.
+
+  Returns:
+    Values in [0, π].
+
+  >>> print(arc(jnp.array([-1.0, 0.0, 1.0])).round(4))
+  [0.     1.     3.1416]
+  >>> print(jax.grad(arc)(1.0).round(4))
+  3.1416
+  """
+  q = jnp.clip(q, -1, 1)
+  return jnp.sqrt((1 - q) * (1 + q)) + q * jnp.arccos(-q)
+
+
+@arc.defjvp
+def _(primals, tangents):
+  (q,), (dq,) = primals, tangents
+  return arc(q), angle(q) * dq
+
+
+def _cosine(s: _Moments, t: _Moments, k: _Moments) -> tuple[Array, Array]:
+  """√(st) and the correlation, 0 where a variance is."""
+  square = s * t
+  there = square > 0
+  scale = jnp.where(there, jnp.sqrt(jnp.where(there, square, 1)), 0)
+  return scale, jnp.where(there, k / jnp.where(there, scale, 1), 0)
+
+
+def _relu_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  scale, q = _cosine(s, t, k)
+  return scale * arc(q) / (2 * jnp.pi)
+
+
+def _relu_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  _, q = _cosine(s, t, k)
+  return angle(q) / (2 * jnp.pi)
+
+
+def _erf_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  # |2k| < √((1 + 2s)(1 + 2t)) always: no clip.
+  return 2 / jnp.pi * jnp.arcsin(2 * k / jnp.sqrt((1 + 2 * s) * (1 + 2 * t)))
+
+
+def _erf_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  return 4 / jnp.pi / jnp.sqrt((1 + 2 * s) * (1 + 2 * t) - 4 * k**2)
+
+
+TRANSFORMS: dict[str, Transform] = {
+  t.name: t
+  for t in (
+    Transform('relu', jax.nn.relu, _relu_v, _relu_v_dot),
+    Transform('erf', jax.scipy.special.erf, _erf_v, _erf_v_dot),
+    Transform(
+      'sin',
+      jnp.sin,
+      lambda s, t, k: jnp.exp(-(s + t) / 2) * jnp.sinh(k),
+      lambda s, t, k: jnp.exp(-(s + t) / 2) * jnp.cosh(k),
+    ),
+    Transform(
+      'exp',
+      jnp.exp,
+      lambda s, t, k: jnp.exp((s + t) / 2 + k),
+      lambda s, t, k: jnp.exp((s + t) / 2 + k),
+    ),
+    Transform(
+      'identity',
+      lambda u: u,
+      lambda s, t, k: k + jnp.zeros_like(s + t),
+      lambda s, t, k: jnp.ones_like(s + t + k),
+    ),
+  )
+}
+
+
+def transform(name: str) -> Transform:
+  """The transform of an activation.
+
+  Args:
+    name: relu, erf, sin, exp or identity.
+
+  Returns:
+    A `Transform`.
+
+  Raises:
+    ValueError: If there is none.
+
+  >>> relu = transform('relu')
+  >>> print(relu.V(1.0, 1.0, 1.0).round(3), relu.V_dot(1.0, 1.0, 0.0).round(3))
+  0.5 0.25
+  """
+  if name not in TRANSFORMS:
+    raise ValueError(
+      f'activation is {name!r}, expected one of {", ".join(TRANSFORMS)}'
+    )
+  return TRANSFORMS[name]
