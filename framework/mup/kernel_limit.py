@@ -44,6 +44,7 @@ __all__ = [
   'one_layer',
   'outer_step',
   'predict',
+  'spread',
 ]
 
 KINDS = ('linear', 'gp', 'ntk')
@@ -60,9 +61,13 @@ class Scales(NamedTuple):
 
 
 class Store(NamedTuple):
-  """Rows and their coefficients; a fixed capacity of S x blocks."""
+  """Rows and their coefficients; a fixed capacity of S x blocks.
 
-  X: Float[Array, 'S blocks d']
+  In place of the rows there may be what `read` makes rows of: their numbers in
+  a table (S, blocks), or their pixels as bytes.
+  """
+
+  X: Array  # (S, blocks, d)
   C: Float[Array, 'S blocks k']
   count: Int[Array, '']  # rows there are
 
@@ -138,16 +143,14 @@ def empty(
   return Store(*zeros, jnp.int32(0))
 
 
-def append(
-  store: Store, X: Float[Array, 'rows d'], C: Float[Array, 'rows k']
-) -> Store:
+def append(store: Store, X: Array, C: Float[Array, 'rows k']) -> Store:
   """Adds rows after those there are.
 
   Donate the store when this is jitted: rows are then written in place.
 
   Args:
     store: The store.
-    X: New rows.
+    X: New rows (rows, d), or what stands for them.
     C: Their coefficients.
 
   Returns:
@@ -159,7 +162,7 @@ def append(
   >>> print(store.C[:, 0, 0], store.count)
   [1. 1. 0. 0.] 2
   """
-  S, blocks, _ = store.X.shape
+  S, blocks = store.X.shape[:2]
   rows = X.shape[0]
   at = store.count + jnp.arange(rows, dtype=jnp.int32)
   place = at % S, at // S
@@ -173,7 +176,10 @@ def append(
 
 
 def predict(
-  kernel: Kernel, store: Store, x: Float[Array, 'n d']
+  kernel: Kernel,
+  store: Store,
+  x: Float[Array, 'n d'],
+  read: Callable[[Array], Array] = lambda rows: rows,
 ) -> Float[Array, 'n k']:
   """f(x) of all rows of x at once, over the blocks that are filled.
 
@@ -181,6 +187,7 @@ def predict(
     kernel: The kernel.
     store: The rows.
     x: Inputs; put those of all tasks here, for one product.
+    read: Makes rows (S, d) out of a block of `store.X`.
 
   Returns:
     f(x).
@@ -190,13 +197,13 @@ def predict(
   >>> print(predict(one_layer('linear', Scales()), store, jnp.full((1, 1), 3.)))
   [[6.]]
   """
-  S, blocks, _ = store.X.shape
+  S, blocks = store.X.shape[:2]
   filled = jnp.minimum((store.count + S - 1) // S, blocks)
 
   def add(i, f):
     rows = jax.lax.dynamic_index_in_dim(store.X, i, 1, keepdims=False)
     weight = jax.lax.dynamic_index_in_dim(store.C, i, 1, keepdims=False)
-    return f + kernel(x, rows) @ weight
+    return f + kernel(x, read(rows)) @ weight
 
   f = jnp.zeros((x.shape[0], store.C.shape[-1]), store.C.dtype)
   return jax.lax.fori_loop(0, filled, add, f)
@@ -239,6 +246,25 @@ def adapted_logits(
     return f[m:] + K_query @ c
 
   return jax.vmap(one)(f, tasks.x, tasks.y, tasks.x_query)
+
+
+def spread(store: Store) -> Store:
+  """Puts the rows of each block on the devices that a lane is spread over.
+
+  On a mesh with an axis `model` (`framework.sweep`), if it divides S: each
+  device then makes the products with its own rows, and what is summed over
+  rows is reduced by the compiler. Without one, nothing.
+
+  >>> store = empty(4, 1, 1, jnp.float32, 4)
+  >>> spread(store) is store
+  True
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if 'model' not in mesh.axis_names or store.X.shape[0] % mesh.shape['model']:
+    return store
+  place = jax.sharding.NamedSharding(mesh, jax.P('model'))
+  X, C = jax.lax.with_sharding_constraint((store.X, store.C), place)
+  return Store(X, C, store.count)
 
 
 class Outer(NamedTuple):
