@@ -148,10 +148,11 @@ def gaussian_tasks(
 ) -> Tasks:
   """Classes that differ in a subspace that all tasks share.
 
-      x = B z_c + ε,   z_c ~ N(0, signal² I_rank),   ε ~ N(0, I_d)
+      x = (B z_c + (I − BBᵀ) ε)/√d,   z_c ~ N(0, signal² I),   ε ~ N(0, I_d)
 
-  A metric that forgets the d − rank other directions is worth learning: in each
-  of them noise is as large as the signal is in those of B.
+  Points of a class agree in the `rank` directions of B and in no other, where
+  nuisance is as large in each as the signal is in those of B: a metric that
+  forgets the other d − rank directions tells all classes apart.
 
   Args:
     key: Key of the draw.
@@ -176,7 +177,9 @@ def gaussian_tasks(
   z = jax.random.normal(key_mean, (tasks, ways, 1, rank), basis.dtype)
   shape = tasks, ways, shots + queries, d
   noise = jax.random.normal(key_noise, shape, basis.dtype)
-  x = jnp.asarray(signal, basis.dtype) * z @ basis.T + noise
+  # The noise is per point, the mean per class.
+  nuisance = noise - (noise @ basis) @ basis.T
+  x = (jnp.asarray(signal, basis.dtype) * z @ basis.T + nuisance) / d**0.5
   return Tasks(
     x[:, :, :shots].reshape(tasks, -1, d),
     labels(tasks, ways, shots),
