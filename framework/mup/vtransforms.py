@@ -36,10 +36,10 @@ _Moments = Float[Array, '*b']
 
 
 def _fit(degree: int) -> list[float]:
-  """Arccos(x)/√(1 − x) on [0, 1] as a polynomial in 2x − 1, highest first.
+  """Chebyshev series in 2x − 1 of arccos(x)/√(1 − x), highest first.
 
-  It is analytic there, the next singularity at 2x − 1 = −3: each coefficient of
-  Chebyshev's series is 3 + √8 = 5.8 times smaller than the one before.
+  It is analytic there, the next singularity at 2x − 1 = −3: each coefficient is
+  3 + √8 = 5.8 times smaller than the one before.
   """
 
   def f(u):
@@ -52,24 +52,23 @@ def _fit(degree: int) -> list[float]:
       where=u < 1,
     )
 
-  series = np.polynomial.chebyshev.chebinterpolate(f, degree)
-  return np.polynomial.chebyshev.cheb2poly(series)[::-1].tolist()
+  return np.polynomial.chebyshev.chebinterpolate(f, degree)[::-1].tolist()
 
 
 # Several times faster than arccos, which XLA computes on a CPU by atan2; to the
 # last bits of either precision.
-_POLYNOMIAL = {4: _fit(11), 8: _fit(22)}
+_SERIES = {4: _fit(9), 8: _fit(20)}
 
 
 def _arccos_of_minus(q: _Moments) -> _Moments:
   """Arccos(−q) for |q| <= 1."""
   x = jnp.abs(q)
   u = 2 * x - 1
-  first, *rest = _POLYNOMIAL[8 if q.dtype == jnp.float64 else 4]
-  p = jnp.full_like(u, first)
-  for c in rest:
-    p = p * u + c
-  near = jnp.sqrt(1 - x) * p
+  *upper, last = _SERIES[8 if q.dtype == jnp.float64 else 4]
+  p, before = jnp.zeros_like(u), jnp.zeros_like(u)
+  for c in upper:  # Clenshaw's recurrence
+    p, before = 2 * u * p - before + c, p
+  near = jnp.sqrt(1 - x) * (u * p - before + last)
   return jnp.where(q < 0, near, jnp.pi - near)
 
 
