@@ -2,7 +2,12 @@
 
 import importlib
 
-EXPERIMENTS = ('matrix_sensing', 'xor_grokking', 'modular_grokking')
+EXPERIMENTS = (
+  'matrix_sensing',
+  'xor_grokking',
+  'modular_grokking',
+  'infinite_width',
+)
 
 
 def main() -> None:

@@ -69,7 +69,10 @@ def stored_config(experiment: Experiment, place: Workdir) -> Any:
       f'{place.path} holds a run of {found.get("experiment")}, not of '
       f'{experiment.name}'
     )
-  own = type(config_lib.load(str(experiment.config_file)))
+  # Variants of one experiment may have configs of different types.
+  variant = found['config'].get('variant')
+  known = f':{variant}' if variant in experiment.variants else ''
+  own = type(config_lib.load(f'{experiment.config_file}{known}'))
   config = config_lib.from_dict(own, found['config'])
   if _digest(config) != found['hash']:
     raise WorkdirError(

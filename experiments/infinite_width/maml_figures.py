@@ -1,0 +1,141 @@
+"""Figures of few-shot learning."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from configs.infinite_width_maml import KERNELS, width_of
+from experiments.infinite_width.maml_claims import PUBLISHED, curves, models
+
+__all__ = ['FIGURES']
+
+LIMIT = 'black'
+KERNEL = {'linear': '#9a9a9a', 'gp': '#4c9a6a', 'ntk': '#3b76af'}
+NAMES = {
+  'limit': 'µP limit',
+  'linear': 'linear kernel',
+  'gp': 'ReLU GP',
+  'ntk': 'ReLU NTK',
+}
+
+
+def _colors(config: Any) -> dict[str, str]:
+  from framework import plotting
+
+  widths = [m for m in models(config) if width_of(m)]
+  shades = plotting.palette([float(width_of(m) or 0) for m in widths])
+  return {'limit': LIMIT, **KERNEL, **dict(zip(widths, shades, strict=True))}
+
+
+def _label(model: str) -> str:
+  return NAMES.get(model) or f'width {width_of(model)}'
+
+
+def _over_time(config: Any, ds: Any, ax: Any, name: str) -> None:
+  from framework import plotting
+
+  colors, t = _colors(config), ds['time'].values
+  shown = sorted(models(config), key=lambda m: (m == 'limit', m in KERNELS))
+  for m in shown:
+    y = curves(config, ds, m, name)
+    if not np.isfinite(y).any():
+      continue
+    line = plotting.lanes(ax, t, y, _label(m), colors[m])
+    if m == 'limit':
+      line.set(linestyle='--', linewidth=1.6)
+    elif m in KERNELS:
+      line.set_linestyle(':')
+
+
+def accuracy(config: Any, ds: Any) -> dict[str, tuple]:
+  """Accuracy over outer steps, and at the end over width."""
+  from framework import plotting
+
+  fig, axes = plotting.figure('double', height=2.9, ncols=2, sharey=True)
+  left, right = axes
+  left.set(xlabel='outer steps $t$', ylabel='query accuracy')
+  left.set_title('On the same tasks, step by step')
+  _over_time(config, ds, left, 'accuracy')
+  colors = _colors(config)
+  t = int(ds['time'].values[-1])
+  right.set(xlabel='width $n$', xscale='log')
+  right.set_title(f'At $t = {t}$')
+  widths = [m for m in models(config) if width_of(m)]
+  for m in models(config):
+    y = curves(config, ds, m, 'accuracy')[:, -1]
+    if not np.isfinite(y).any():
+      continue
+    n = width_of(m)
+    if n:
+      spread = [[y.mean() - y.min()], [y.max() - y.mean()]]
+      right.errorbar(
+        [n], [y.mean()], spread, fmt='o', markersize=4, color=colors[m]
+      )
+    else:
+      style = '--' if m == 'limit' else ':'
+      right.axhline(y.mean(), color=colors[m], linestyle=style)
+  if config.task == 'omniglot':
+    seen = [m for m in widths if m in PUBLISHED]
+    right.plot(
+      [width_of(m) for m in seen],
+      [PUBLISHED[m] for m in seen],
+      'x',
+      color='C3',
+      label='published, $t = 10^4$',
+    )
+    edge = max([width_of(m) or 1 for m in widths], default=1) * 4
+    flat = [m for m in models(config) if m in PUBLISHED and not width_of(m)]
+    right.plot(
+      [edge] * len(flat), [PUBLISHED[m] for m in flat], 'x', color='C3'
+    )
+    plotting.legend(right)
+  if len(models(config)) > 6:
+    fig.legend(
+      *left.get_legend_handles_labels(),
+      loc='outside right center',
+    )
+  else:
+    plotting.legend(left)
+  seeds = ds.sizes['seed']
+  return {
+    'accuracy': (
+      fig,
+      f'{config.ways}-way {config.shots}-shot accuracy after '
+      f'{config.eval_steps} inner steps on {config.eval_tasks} test tasks, '
+      f'{seeds} seeds (median, least to greatest). Networks learn features and '
+      'converge to the limit; kernels have those they start with.',
+    )
+  }
+
+
+def gaussian(config: Any, ds: Any) -> dict[str, tuple]:
+  """The accuracies, and where the features point."""
+  from framework import plotting
+
+  fig, ax = plotting.figure('single', height=2.9)
+  ax.set(
+    xlabel='outer steps $t$',
+    ylabel=r'$\|W_1 B\|_F^2/\|W_1\|_F^2$',
+    ylim=(0, 1.02),
+  )
+  ax.set_title('Features turn to the shared subspace')
+  _over_time(config, ds, ax, 'signal_share')
+  plotting.legend(ax)
+  return {
+    **accuracy(config, ds),
+    'features': (
+      fig,
+      'Share of the squared first layer in the subspace in which classes '
+      f'differ; {config.rank}/{config.d} where nothing is learnt, as in every '
+      'kernel.',
+    ),
+  }
+
+
+FIGURES: dict[str, Callable[[Any, Any], dict]] = {
+  'quick': gaussian,
+  'feature_learning': gaussian,
+  'omniglot_quick': accuracy,
+  'omniglot_maml': accuracy,
+}
