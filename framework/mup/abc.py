@@ -61,8 +61,8 @@ class Classification(NamedTuple):
   """The limit that a parametrisation has as n → ∞."""
 
   kind: str  # 'feature', 'kernel', 'trivial' or 'unstable'
-  r: Fraction  # x^L moves by n^-r
-  moves: tuple[Fraction, ...]  # h^l by n^-moves[l - 1], of layers 1 ... L
+  r: Exponent  # x^L moves by n^-r
+  moves: tuple[Exponent, ...]  # h^l by n^-moves[l - 1], of layers 1 ... L
   start: Exponent  # f_0 is of the order n^-start
   change: Exponent  # f_t - f_0 of the order n^-change
   stable: bool
