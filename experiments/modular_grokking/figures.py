@@ -121,7 +121,10 @@ def _collapse(config: Any, ds: Any) -> dict[str, tuple]:
 
   fig, axes = plotting.figure('double', 4.6, nrows=2, ncols=2, sharex=True)
   (test, sc), (gap, nlm) = axes
-  _accuracy(test, ds, 'finer softmax, more generalisation', train=False)
+  title = 'off the training rows'
+  if config.variant == 'collapse':
+    title = 'finer softmax, more generalisation'
+  _accuracy(test, ds, title, train=False)
   top = float(lanes(ds, 'test_accuracy').max())
   test.set(ylabel='test accuracy', ylim=(0, 1.12 * top), xlabel='')
   sc.set(
@@ -143,12 +146,13 @@ def _collapse(config: Any, ds: Any) -> dict[str, tuple]:
   for dtype, bits in _BITS.items():
     level = np.log(2.0) * bits + np.log(classes - 1.0)
     plotting.law(gap, t, np.full(len(t), level))
-    gap.text(0.02 * t[-1], level + 0.6, dtype, va='bottom')
+    beside = gap.get_yaxis_transform()
+    gap.text(1.01, level, dtype, transform=beside, va='center')
   nlm.set(
     title='the naive direction fades with collapse',
     xlabel=STEP,
     ylabel='cos(−∇L, w), last layer',
-    ylim=(-0.1, 1.0),
+    ylim=(-0.45, 1.0),
   )
   _draw(nlm, ds, 'nlm_tensor', index=-1, label=False)
   _legend(test)
