@@ -1,0 +1,287 @@
+"""The coordinate check: does any activation grow or vanish with width?
+
+For every module's output x at t = 1 (before any step), 2, ..., T on one fixed
+batch: the mean of |x_a| over coordinates, and of |x_a(t) - x_a(1)|. In muP all
+of them settle as width grows, so the slope
+
+    d log |x| / d log n = 0    (t ≥ 2; at t = 1 the output may fall as n^-1/2)
+
+and wherever a multiplier is missing or misplaced, some of them do not.
+
+References:
+  TP5: Yang, Hu, Babuschkin, Sidor, et al., "Tensor Programs V", 2022,
+  Appendix D.1.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PyTree
+
+from framework import fits
+from framework.mup import initialisers
+from framework.mup.net import Net
+
+__all__ = [
+  'Check',
+  'Slopes',
+  'activations',
+  'coord_check',
+  'failures',
+  'sizes',
+  'slopes',
+  'table',
+]
+
+_Values = Float[np.ndarray, 'width seed t module']
+
+
+class Check(NamedTuple):
+  """Sizes of activations over widths, seeds, steps and modules."""
+
+  widths: tuple[int, ...]
+  modules: tuple[str, ...]  # paths; '' is the network's own output
+  size: _Values  # mean |x_a(t)|
+  change: _Values  # mean |x_a(t) - x_a(1)|
+
+
+class Slopes(NamedTuple):
+  """Slopes on log-log axes; NaN where a size is zero."""
+
+  size: Float[np.ndarray, 't module']
+  change: Float[np.ndarray, 't module']
+
+
+def activations(net: Net, params: PyTree, *inputs: Any) -> dict[str, Array]:
+  """The output of every module, by path.
+
+  Args:
+    net: A net.
+    params: Its parameters w.
+    *inputs: What it is called with.
+
+  Returns:
+    {path: output}, in the order in which paths sort; '' is the whole network.
+    A module that is called again has its number appended, 'dense#2'.
+  """
+  _, seen = net.apply(
+    params, *inputs, capture_intermediates=True, mutable=['intermediates']
+  )
+  return _named(seen['intermediates'])
+
+
+def _named(tree: Mapping, path: tuple[str, ...] = ()) -> dict[str, Array]:
+  found: dict[str, Array] = {}
+  for name, value in sorted(tree.items()):
+    if isinstance(value, Mapping):
+      found |= _named(value, (*path, name))
+      continue
+    where = '/'.join(path if name == '__call__' else (*path, name))
+    for i, x in enumerate(value):
+      if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.inexact):
+        found[where if i == 0 else f'{where}#{i + 1}'] = x
+  return found
+
+
+def sizes(
+  acts: Mapping[str, Array], start: Mapping[str, Array] | None = None
+) -> Float[Array, ' module']:
+  """Mean |x_a|, or mean |x_a - start_a|, of each activation in turn.
+
+  >>> sizes({'a': jnp.array([1.0, -3.0])}).tolist()
+  [2.0]
+  """
+  before = start or dict.fromkeys(acts, 0.0)
+  return jnp.stack([jnp.mean(jnp.abs(x - before[k])) for k, x in acts.items()])
+
+
+def coord_check(
+  make: Callable[[int], tuple[Net, optax.GradientTransformation]],
+  widths: Sequence[int],
+  batch: tuple[Any, Any],
+  loss: Callable[[Any, Any], Float[Array, '']],
+  *,
+  seeds: int = 5,
+  steps: int = 4,
+  prepare: Callable[[PyTree], PyTree] | None = None,
+) -> Check:
+  """Trains a few steps at each width and looks at every module.
+
+  One program a width, vmapped over seeds.
+
+  Args:
+    make: Width -> (net, optax rule).
+    widths: Two or more widths.
+    batch: (inputs, targets), the same at every step.
+    loss: (outputs, targets) -> scalar.
+    seeds: Starts to average over.
+    steps: T, records; T - 1 updates.
+    prepare: What to do with the parameters at the start, such as setting the
+      readout to zero (`initialisers.zeros_at_start`).
+
+  Returns:
+    A `Check`.
+
+  Raises:
+    ValueError: If there are fewer than two widths, or widths have different
+      modules.
+
+  >>> import flax.linen as nn
+  >>> from framework.mup.net import parametrise
+  >>> from framework.mup.optimizers import mu_sgd
+  >>> mlp = lambda n: nn.Sequential([nn.Dense(n), nn.tanh, nn.Dense(1)])
+  >>> x, y = jnp.eye(4), jnp.ones((4, 1))
+  >>> def make(n):
+  ...   net = parametrise(mlp(8), mlp(16), mlp(n), x, optimizer='sgd')
+  ...   return net, mu_sgd(0.1, net.mults)
+  >>> check = coord_check(make, (8, 16), (x, y),
+  ...                     lambda f, y: jnp.mean((f - y)**2), seeds=2, steps=2)
+  >>> check.size.shape, check.modules
+  ((2, 2, 2, 3), ('', 'layers_0', 'layers_2'))
+  """
+  if len(widths) < 2:
+    raise ValueError(f'widths are {tuple(widths)}, expected two or more')
+  keys = jax.random.split(jax.random.key(0), seeds)
+  names: tuple[str, ...] = ()
+  found = []
+  for width in widths:
+    net, rule = make(width)
+    modules, *values = _one_width(net, rule, batch, loss, keys, steps, prepare)
+    if found and modules != names:
+      raise ValueError(
+        f'width {width} has modules {modules}, width {widths[0]} {names}'
+      )
+    names = modules
+    found.append(values)
+  size, change = (np.stack(x) for x in zip(*found, strict=True))
+  return Check(tuple(widths), names, size, change)
+
+
+def _drawn(keys, module, inputs):
+  """What the module's initialisers draw."""
+  return jax.vmap(lambda key: module.init(key, inputs)['params'])(keys)
+
+
+# One program for all rules of a module.
+_draw = jax.jit(_drawn, static_argnames='module')
+
+
+def _one_width(net, rule, batch, loss, keys, steps, prepare):
+  inputs, targets = batch
+  modules: list[str] = []
+
+  def watched(params):
+    out, seen = net.apply(
+      params, inputs, capture_intermediates=True, mutable=['intermediates']
+    )
+    return loss(out, targets), _named(seen['intermediates'])
+
+  def one(drawn):
+    params = initialisers.rescale(drawn, net.mults)
+    params = params if prepare is None else prepare(params)
+    start = watched(params)[1]
+    modules.extend(start)
+
+    def step(carry, _):
+      params, state = carry
+      (_, acts), grads = jax.value_and_grad(watched, has_aux=True)(params)
+      updates, state = rule.update(grads, state, params)
+      record = sizes(acts), sizes(acts, start)
+      return (optax.apply_updates(params, updates), state), record
+
+    _, records = jax.lax.scan(step, (params, rule.init(params)), length=steps)
+    return records
+
+  try:
+    hash(net.module)
+  except TypeError:  # such as one with a list of layers
+    module = net.module
+    drawn = jax.jit(lambda keys: _drawn(keys, module, inputs))(keys)
+  else:
+    drawn = _draw(keys, net.module, inputs)
+  size, change = jax.jit(jax.vmap(one))(drawn)
+  return tuple(modules), np.asarray(size), np.asarray(change)
+
+
+def slopes(check: Check) -> Slopes:
+  """Slopes of the mean over seeds against width, for each step and module.
+
+  Args:
+    check: A `Check`.
+
+  Returns:
+    `Slopes`.
+
+  >>> n = np.array([2.0, 4.0, 8.0])
+  >>> size = np.broadcast_to(3 * n[:, None, None, None], (3, 2, 1, 1))
+  >>> slopes(Check((2, 4, 8), ('a',), size, 0 * size))
+  Slopes(size=array([[1.]]), change=array([[nan]]))
+  """
+
+  def slope(values: _Values) -> np.ndarray:
+    mean = np.moveaxis(values.mean(1), 0, -1)
+    with np.errstate(divide='ignore', invalid='ignore'):
+      x = np.log(np.asarray(check.widths, float))
+      y = np.log(np.where(mean > 0, mean, np.nan))
+      if len(check.widths) == 2:
+        return (y[..., 1] - y[..., 0]) / (x[1] - x[0])
+    return np.asarray(fits.line(x, y).slope)
+
+  return Slopes(slope(check.size), slope(check.change))
+
+
+def failures(check: Check, tolerance: float = 0.1) -> list[str]:
+  """What is wrong, one line each; nothing if muP is applied correctly.
+
+  From the second record on every size, and every change that is not zero, has
+  to keep its order. At the first the output may fall, but nothing may grow.
+
+  Args:
+    check: A `Check`.
+    tolerance: Largest slope that passes, in absolute value.
+
+  Returns:
+    Lines, the steepest first.
+  """
+  found = slopes(check)
+  lines = []
+  for t in range(found.size.shape[0]):
+    for i, module in enumerate(check.modules):
+      for what, slope in (('size', found.size), ('change', found.change)):
+        if t == 0 and what == 'change':
+          continue  # nothing has changed, but for rounding
+        s = slope[t, i]
+        bad = s > tolerance or (t > 0 and s < -tolerance)
+        if np.isnan(s):
+          # Zero at the start is fine; a number that was lost is not.
+          bad = not np.isfinite(getattr(check, what)[:, :, t, i]).all()
+        if bad:
+          name = module or 'output'
+          line = f'{name}: {what} at t = {t + 1} goes as n^{s:.2f}'
+          lines.append((-abs(s) if np.isfinite(s) else -np.inf, line))
+  return [line for _, line in sorted(lines)]
+
+
+def table(check: Check) -> str:
+  """Slopes of sizes as text: a row a module, a column a step.
+
+  >>> one = np.ones((2, 1, 2, 1))
+  >>> print(table(Check((2, 4), ('',), one, one)))
+  module   t = 1   t = 2
+  output    0.00    0.00
+  """
+  found = slopes(check).size
+  names = [name or 'output' for name in check.modules]
+  wide = max(map(len, (*names, 'module')))
+  head = 'module'.ljust(wide) + ''.join(
+    f't = {t + 1}'.rjust(8) for t in range(len(found))
+  )
+  rows = [
+    name.ljust(wide) + ''.join(f'{x:8.2f}' for x in found[:, i])
+    for i, name in enumerate(names)
+  ]
+  return '\n'.join([head, *rows])

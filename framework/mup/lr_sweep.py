@@ -1,0 +1,85 @@
+"""Learning rates side by side: one program for all rates and seeds.
+
+muTransfer is a statement about the minimum of the loss over the learning rate:
+in muP its place settles as width grows, and its depth only gains.
+
+References:
+  TP5: Yang, Hu, Babuschkin, Sidor, et al., "Tensor Programs V", 2022, Figure 1.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+from framework.system import System, rollout
+
+__all__ = ['best', 'drift', 'lr_sweep']
+
+
+def lr_sweep(
+  system: System,
+  hp: Any,
+  rates: Sequence[float],
+  seeds: int,
+  times: Int[Array, ' records'],
+  data: PyTree = None,
+) -> dict[str, Array]:
+  """Runs a system at every learning rate from every seed.
+
+  Pure: jit it, with `rates` and `times` as arrays, for one compiled program.
+
+  Args:
+    system: The run; its hp has a field `lr`.
+    hp: A NamedTuple of scalars; rates get the type of its `lr`.
+    rates: Learning rates.
+    seeds: How many seeds.
+    times: Steps to record at.
+    data: Shared arrays of the system.
+
+  Returns:
+    {observation: (rate, seed, record, ...)}.
+
+  >>> from typing import NamedTuple
+  >>> class Hp(NamedTuple):
+  ...   lr: float
+  >>> decay = System(lambda k, hp: (), lambda k, p, hp: jnp.float32(1),
+  ...   lambda k, x, p, hp: x * (1 - hp.lr), lambda x, p, hp: {'x': x})
+  >>> hp, times = Hp(jnp.float32(0)), jnp.array([0, 1])
+  >>> found = lr_sweep(decay, hp, (0.5, 1.0), 3, times)
+  >>> found['x'].shape, found['x'][:, 0, 1].tolist()
+  ((2, 3, 2), [0.5, 0.0])
+  """
+  grid = jnp.asarray(rates, jnp.result_type(hp.lr))
+
+  def run(rate, key):
+    own = hp._replace(lr=rate)
+    return rollout(system, key, own, times, data)[1]
+
+  keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
+  over_seeds = jax.vmap(run, (None, 0))
+  return jax.vmap(over_seeds, (0, None))(grid, keys)
+
+
+def best(
+  loss: Float[np.ndarray, '*lanes rate'],
+) -> Int[np.ndarray, '*lanes']:
+  """The place of the least loss; a run that diverged is worse than any.
+
+  >>> best(np.array([[3.0, 1.0, np.nan], [0.5, 1.0, 2.0]])).tolist()
+  [1, 0]
+  """
+  loss = np.asarray(loss, float)
+  return np.argmin(np.where(np.isfinite(loss), loss, np.inf), axis=-1)
+
+
+def drift(places: Int[np.ndarray, ' widths']) -> int:
+  """How many steps of the grid the best rate moves over widths.
+
+  >>> drift(np.array([4, 4, 3, 2]))
+  2
+  """
+  return int(np.max(places) - np.min(places))
