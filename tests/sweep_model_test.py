@@ -6,6 +6,8 @@ import jax
 import numpy as np
 import pytest
 
+from framework.grokking import xor_dynamics as xor
+from framework.grokking import xor_net
 from framework.matrix_sensing import dynamics
 from framework.plan import Plan
 from framework.sweep import Program
@@ -27,6 +29,10 @@ def observe(state, problem, hp):
 
 def go(plan, structure=STRUCTURE, hp=HP):
   system = dynamics.system(structure)._replace(observe=observe)
+  return run(system, plan, hp)
+
+
+def run(system, plan, hp):
   program = Program(system, plan, hp)
   keys = program.seed_keys(range(plan.seeds))
   problem, lanes = program.start(keys, hp, None)
@@ -82,3 +88,29 @@ def test_shared_data_is_placed_once_and_spread():
     args = problem, hp_block, lanes, np.int32(0), TIMES, np.ones(3, bool)
     records.append(program.advance(keys, *args)[1]['x'])
   np.testing.assert_allclose(*records, rtol=1e-12)
+
+
+@pytest.mark.parametrize('form, p', [('gram', 300), ('bartlett', None)])
+def test_the_gram_of_grokking_is_spread(form, p):
+  """K = XXᵀ, whichever way it was drawn: half of its rows on each device."""
+  n = 180
+  structure = xor.Structure(n, n_test=20, m=9, form=form, p=p, dtype=np.float64)
+  # Large steps: sigmoid weights differ, so that all that K says counts.
+  hp = xor.Hp(alpha=0.05, omega=0.1, signal=2.0, leak=0.2, p=300.0)
+  hp = toy.typed(hp, float)._replace(alpha=np.array([0.02, 0.05]))
+
+  def outputs(state, problem, hp):
+    Z = xor.view(state, problem).Z
+    return {'f': xor_net.outputs(Z, problem.facts.a, hp.leak)}
+
+  system = xor.system(structure)._replace(observe=outputs)
+  plan = Plan(2, 2, 1, 1, 2, 'seed')
+  _, want, alone = run(system, plan, hp)
+  problem, got, text = run(system, plan._replace(model=2), hp)
+  np.testing.assert_allclose(got['f'], want['f'], rtol=1e-9, atol=1e-12)
+  assert np.ptp(want['f'], axis=2).max() > 1e-3  # something was learnt
+  shards = {s.data.shape for s in problem.K.addressable_shards}
+  assert shards == {(1, n // 2, n)}
+  whole = f'f64[{n},{n}]'
+  assert whole in alone and whole not in text
+  assert 'all-reduce' in text or 'all-gather' in text

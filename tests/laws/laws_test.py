@@ -33,13 +33,18 @@ def subject(name: str, precision: str) -> Subject:
   entry = next(e for e in systems.ENTRIES if e.name == name)
   case = entry.make(systems.DTYPES[precision])
 
-  def run(key, hp, times):
-    return rollout(case.system, key, hp, times, case.data)
+  def whole(key, hp, times, data):
+    return rollout(case.system, key, hp, times, data)
 
   # chex counts by name.
-  run.__name__ = f'{name} {precision}'
+  whole.__name__ = f'{name} {precision}'
   # A second trace raises: a value among the arguments was compiled in.
-  run = jax.jit(chex.assert_max_traces(run, n=1))
+  whole = jax.jit(chex.assert_max_traces(whole, n=1))
+
+  def run(key, hp, times):
+    # Data are an argument: products with a constant are compiled otherwise.
+    return whole(key, hp, times, case.data)
+
   return Subject(entry, case, systems.DTYPES[precision], run)
 
 
