@@ -38,6 +38,9 @@ _Y = Float[Array, ' k']
 _R = Float[Array, ' p']
 _S = Float[Array, 'N N']
 
+_REFINEMENTS = 2
+_NEAR = 1e-2  # an iterate that misses less is worth keeping
+
 
 class Rows(NamedTuple):
   """B y − h ≥ 0, or = 0; rows of neither kind are ignored."""
@@ -77,7 +80,6 @@ class Iterate(NamedTuple):
   z: _R
   X: Any  # a symmetric matrix, None without a cone
   iterations: Int[Array, '']
-  done: Bool[Array, '']
 
 
 class Start(NamedTuple):
@@ -96,12 +98,35 @@ class Tolerance(NamedTuple):
   residual: float
 
 
+class _Measured(NamedTuple):
+  """What an iterate misses."""
+
+  dual: _Y  # P y + c − Bᵀz − 𝓕*X
+  primal: _R  # s − (B y − h), of equations h − B y
+  S: Any  # S(y)
+  total: Float[Array, '']  # <s, z> + <S, X>
+  gap: Float[Array, '']  # the total, relative to the objective
+  missed: Float[Array, '']  # residuals, relative to the objective or to one
+
+
+class _Path(NamedTuple):
+  """The state of the loop."""
+
+  now: Iterate
+  measured: _Measured
+  best: Iterate
+  least: Float[Array, '']  # what the best one misses
+  done: Bool[Array, '']
+
+
 def _tolerance(program: Program) -> Tolerance:
   """What the floating-point type allows; X S⁻¹ loses half the digits."""
   double = program.c.dtype == jnp.float64
+  if program.P is not None:  # an error of W is the root of one of its norm
+    return Tolerance(1e-13, 1e-11) if double else Tolerance(1e-9, 2e-6)
   if program.cone is None:
-    return Tolerance(1e-13, 1e-11) if double else Tolerance(2e-6, 2e-5)
-  return Tolerance(2e-10, 1e-9) if double else Tolerance(1e-5, 1e-4)
+    return Tolerance(1e-13, 1e-11) if double else Tolerance(5e-7, 5e-7)
+  return Tolerance(2e-10, 1e-9) if double else Tolerance(2e-6, 2e-5)
 
 
 def solve(program: Program, start: Start, max_iterations: int) -> Iterate:
@@ -113,7 +138,7 @@ def solve(program: Program, start: Start, max_iterations: int) -> Iterate:
     max_iterations: Steps at most.
 
   Returns:
-    The last iterate. What it is worth, its caller certifies.
+    The best iterate. What it is worth, its caller certifies.
   """
   rows = program.rows
   X: Any = None
@@ -124,17 +149,70 @@ def solve(program: Program, start: Start, max_iterations: int) -> Iterate:
     jnp.where(rows.inequality, start.s, 0),
     jnp.where(rows.inequality, start.z, 0),
     X,
-    jnp.asarray(0),
-    jnp.asarray(False),
+    jnp.zeros((), jnp.int32),
   )
+  inf = jnp.asarray(jnp.inf, start.y.dtype)
+  path = _Path(first, _measure(program, first), first, inf, jnp.zeros((), bool))
 
-  def go_on(it: Iterate) -> Bool[Array, '']:
-    return ~it.done & (it.iterations < max_iterations)
+  def go_on(path: _Path) -> Bool[Array, '']:
+    return ~path.done & (path.now.iterations < max_iterations)
 
-  return jax.lax.while_loop(go_on, lambda it: _step(program, it), first)
+  path = jax.lax.while_loop(go_on, lambda path: _advance(program, path), path)
+  return path.best._replace(iterations=path.now.iterations)
 
 
-def _step(program: Program, it: Iterate) -> Iterate:
+def _advance(program: Program, path: _Path) -> _Path:
+  """A step, and whether it was the last."""
+  new = _step(program, path.now, path.measured)
+  sound = jnp.asarray(True)
+  for part in jax.tree.leaves(new):
+    sound &= jnp.all(jnp.isfinite(part))
+  now = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, path.now)
+  now = now._replace(iterations=new.iterations)
+  it = _measure(program, now)
+  tol = _tolerance(program)
+  small = (it.gap <= tol.complementarity) & (it.missed <= tol.residual)
+  # Far below, residuals have come to rest at what rounding leaves.
+  small |= it.gap <= 1e-3 * tol.complementarity
+  small &= now.iterations > 2  # the second step mends the rounding of the first
+  proof = program.unbounded(now.y, now.z)
+  misses = jnp.maximum(it.gap / tol.complementarity, it.missed / tol.residual)
+  near = (it.gap < _NEAR) & (it.missed < _NEAR)
+  misses = jnp.where(near, misses, jnp.inf)
+  # While none is near the last is best: it may prove that there is no solution.
+  better = proof | (misses <= path.least)
+  best, least = jax.tree.map(
+    lambda a, b: jnp.where(better, a, b), (now, misses), (path.best, path.least)
+  )
+  return _Path(now, it, best, least, small | proof | ~sound)
+
+
+def _measure(program: Program, it: Iterate) -> _Measured:
+  rows, cone = program.rows, program.cone
+  some = rows.inequality
+  dual = program.c - rows.adjoint(it.z)
+  objective = program.c @ it.y
+  if program.P is not None:
+    Py = program.P @ it.y
+    dual, objective = dual + Py, objective + 0.5 * it.y @ Py
+  primal = it.s - (rows.apply(it.y) - rows.h)
+  primal = jnp.where(some | rows.equality, primal, 0)
+  total = jnp.sum(jnp.where(some, it.s * it.z, 0))
+  S: Any = None
+  if cone is not None:
+    S = cone.constant + cone.apply(it.y)
+    dual -= cone.adjoint(it.X)
+    total += jnp.sum(S * it.X)
+  size = jnp.abs(objective)
+  worst = jnp.maximum(
+    jnp.max(jnp.abs(dual), initial=0), jnp.max(jnp.abs(primal), initial=0)
+  )
+  tiny = jnp.finfo(size.dtype).tiny
+  gap = total / jnp.maximum(size, tiny)
+  return _Measured(dual, primal, S, total, gap, worst / jnp.clip(size, tiny, 1))
+
+
+def _step(program: Program, it: Iterate, at: _Measured) -> Iterate:
   rows, cone = program.rows, program.cone
   y, s, z, X = it.y, it.s, it.z, it.X
   eps = jnp.finfo(y.dtype).eps
@@ -142,44 +220,50 @@ def _step(program: Program, it: Iterate) -> Iterate:
   degree = jnp.sum(some) + (0 if cone is None else len(X))
   degree = jnp.maximum(degree, 1)
   safe = jnp.where(some, s, 1)
-
-  dual = program.c - rows.adjoint(z)
-  if program.P is not None:
-    dual += program.P @ y
-  residual = jnp.where(some | rows.equality, s - (rows.apply(y) - rows.h), 0)
   # An equation is a row of great weight: multipliers take up what is left.
   weight = jnp.where(rows.equality, eps**-0.5, jnp.where(some, z / safe, 0))
   M = rows.weigh(weight)
   if program.P is not None:
     M += program.P
-  S: Any = None
   inverse: Any = None
   factors: Any = None
   if cone is not None:
-    S = cone.constant + cone.apply(y)
-    LS = jnp.linalg.cholesky(S)
-    inverse = cho_solve((LS, True), jnp.eye(len(S), dtype=S.dtype))
+    LS = jnp.linalg.cholesky(at.S)
+    inverse = cho_solve((LS, True), jnp.eye(len(LS), dtype=LS.dtype))
     factors = LS, jnp.linalg.cholesky(X)
-    dual -= cone.adjoint(X)
     M += cone.schur(X, inverse)
-  # Dependent rows make M singular, absent ones leave a zero row.
+  # Dependent rows make M singular, absent ones leave a zero row. Refinement
+  # makes up for what that and rounding do.
   diagonal = jnp.diagonal(M)
-  M += jnp.diag(jnp.where(diagonal > 0, 30 * eps * diagonal, 1))
-  L = jnp.linalg.cholesky(M)
+  ridge = jnp.where(diagonal > 0, 30 * eps * diagonal, 1)
+  L = jnp.linalg.cholesky(M + jnp.diag(ridge))
 
   def direction(target_z, target_X) -> tuple[Any, Any, Any, Any, Any]:
-    step_z = jnp.where(some, target_z - z, 0)
-    right = -dual + rows.adjoint(step_z + weight * residual)
-    if cone is not None:
-      right += cone.adjoint(target_X - X)
-    dy = cho_solve((L, True), right)
-    ds = jnp.where(some, rows.apply(dy) - residual, 0)
-    dz = step_z - weight * (rows.apply(dy) - residual)
-    dz = jnp.where(some | rows.equality, dz, 0)
-    if cone is None:
-      return dy, ds, dz, None, None
-    dS = cone.apply(dy)
-    return dy, ds, dz, dS, target_X - X - symmetric(X @ dS @ inverse)
+    def refine(_, so_far):
+      dy, dz, dX = so_far
+      missed = at.dual - rows.adjoint(dz)
+      if program.P is not None:
+        missed += program.P @ dy
+      if cone is not None:
+        missed -= cone.adjoint(dX)
+      e = -cho_solve((L, True), missed)
+      dz -= jnp.where(some | rows.equality, weight * rows.apply(e), 0)
+      if cone is not None:
+        dX -= symmetric(X @ cone.apply(e) @ inverse)
+      return dy + e, dz, dX
+
+    dy, dz, dX = jax.lax.fori_loop(
+      0,
+      1 + _REFINEMENTS,
+      refine,
+      (
+        jnp.zeros_like(y),
+        jnp.where(some, target_z - z, 0) + weight * at.primal,
+        None if cone is None else target_X - X,
+      ),
+    )
+    ds = jnp.where(some, rows.apply(dy) - at.primal, 0)
+    return dy, ds, dz, None if cone is None else cone.apply(dy), dX
 
   def lengths(ds, dz, dS, dX, shorten, to_singular):
     primal, along = to_boundary(s, ds, some), to_boundary(z, dz, some)
@@ -190,58 +274,24 @@ def _step(program: Program, it: Iterate) -> Iterate:
       primal = along = jnp.minimum(primal, along)
     return jnp.minimum(1, shorten * primal), jnp.minimum(1, shorten * along)
 
-  def complementarity(s, z, S, X):
-    total = jnp.sum(jnp.where(some, s * z, 0))
-    return total if cone is None else total + jnp.sum(S * X)
-
-  total = complementarity(s, z, S, X)
   zero = None if cone is None else jnp.zeros_like(X)
   dy, ds, dz, dS, dX = direction(jnp.zeros_like(z), zero)
   a, b = lengths(ds, dz, dS, dX, 1.0, nearly_to_singular)
-  ahead = complementarity(
-    s + a * ds,
-    z + b * dz,
-    None if cone is None else S + a * dS,
-    None if cone is None else X + b * dX,
-  )
-  ratio = jnp.clip(ahead / jnp.where(total > 0, total, 1), 0, 1)
-  mu = ratio**3 * total / degree
+  ahead = jnp.sum(jnp.where(some, (s + a * ds) * (z + b * dz), 0))
+  if cone is not None:
+    ahead += jnp.sum((at.S + a * dS) * (X + b * dX))
+  ratio = jnp.clip(ahead / jnp.where(at.total > 0, at.total, 1), 0, 1)
+  mu = ratio**3 * at.total / degree
   target_z = jnp.where(some, (mu - ds * dz) / safe, 0)
   target_X = None
   if cone is not None:
     target_X = mu * inverse - symmetric(dX @ dS @ inverse)
   dy, ds, dz, dS, dX = direction(target_z, target_X)
   a, b = lengths(ds, dz, dS, dX, 0.99, to_singular)
-
-  moved = Iterate(
+  return Iterate(
     y + a * dy,
     s + a * ds,
     z + b * dz,
     None if cone is None else X + b * dX,
     it.iterations + 1,
-    jnp.asarray(False),
   )
-  sound = jnp.all(jnp.isfinite(moved.y)) & jnp.all(jnp.isfinite(moved.z))
-  if cone is not None:
-    sound &= jnp.all(jnp.isfinite(moved.X))
-  objective = program.c @ moved.y
-  if program.P is not None:
-    objective += 0.5 * moved.y @ (program.P @ moved.y)
-  unit = jnp.minimum(jnp.abs(objective), 1)
-  left = complementarity(
-    moved.s, moved.z, None if cone is None else S + a * dS, moved.X
-  )
-  tol = _tolerance(program)
-  # The equations are linear: a step of a leaves 1 − a of their residuals.
-  missed = jnp.maximum(
-    (1 - b) * jnp.max(jnp.abs(dual), initial=0),
-    (1 - a) * jnp.max(jnp.abs(residual), initial=0),
-  )
-  allowed = tol.complementarity * jnp.abs(objective)
-  # Far below, residuals have come to rest at what rounding leaves.
-  small = (left <= allowed) & (missed <= tol.residual * unit)
-  small |= left <= 1e-3 * allowed
-  small &= it.iterations > 1  # the second step mends the rounding of the first
-  done = small | program.unbounded(moved.y, moved.z)
-  kept = jax.tree.map(lambda new, old: jnp.where(sound, new, old), moved, it)
-  return kept._replace(done=done | ~sound, iterations=it.iterations + 1)

@@ -9,6 +9,7 @@ vmapped; on a CPU a batch is a loop, in which each problem stops by itself.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,21 +78,21 @@ def _solver(norm: str, queries: int | None, max_iterations: int) -> Callable:
   def run(*fields):
     rows = sc.Constraints(*fields)
     scaled, size = _normalised(rows)
-    left = right = None
+    spans: Any = None
     if norm in ('nuclear', 'spectral'):
       # W lives between the spans of differences and queries.
-      D, left = _reduced(scaled.D, None)
-      Z, right = _reduced(scaled.Z, queries)
-      scaled = scaled._replace(D=D, Z=Z)
+      D, left = _span(scaled.D, None)
+      Z, right = _span(scaled.Z, queries)
+      spans, scaled = (left, right), scaled._replace(D=D, Z=Z)
     posed = PROGRAMS[norm](scaled)
     it = interior_point.solve(posed.program, posed.start, max_iterations)
     W, multipliers = posed.read(it)
-    W = W if left is None else left @ W
-    W = W if right is None else W @ right.T
+    if spans is not None:
+      W = spans[0] @ W @ spans[1].T
     W = jnp.where(jnp.any(rows.bound != 0), W * size, 0)
     return svm_certificate.certify(W, multipliers, rows, norm, it.iterations)
 
-  return one_by_one(run)
+  return jax.jit(one_by_one(run))
 
 
 def _normalised(rows: sc.Constraints) -> tuple[sc.Constraints, Array]:
@@ -108,15 +109,18 @@ def _normalised(rows: sc.Constraints) -> tuple[sc.Constraints, Array]:
   return scaled, b / d / z
 
 
-def _reduced(
+def _span(
   F: Float[Array, 'm k'], rank: int | None
-) -> tuple[Float[Array, 'm r'], Float[Array, 'k r'] | None]:
-  """Coordinates of rows in a basis of their span, and the basis."""
+) -> tuple[Float[Array, 'm r'], Float[Array, 'k r']]:
+  """Rows in an orthonormal basis of their span, and the basis.
+
+  Columns of the basis that the rows do not need are zero.
+  """
   m, k = F.shape
   rank = min(m, k) if rank is None else min(m, k, rank)
-  if rank == k:
-    return F, None
-  basis = jnp.linalg.svd(F, full_matrices=False)[2][:rank].T
+  _, values, Vt = linalg.svd(F)
+  needed = values > max(m, k) * jnp.finfo(F.dtype).eps * values[0]
+  basis = jnp.where(needed, 1, 0)[None, :rank] * Vt[:rank].T
   return F @ basis, basis
 
 
