@@ -153,7 +153,7 @@ def _widths(config: Any, dataset: Any) -> list[Claim]:
         'limit|',
         f'{PAPER}: the limit of µP',
         0.02,
-        abs(np.mean(last[m] - last['limit'])),
+        abs(float(np.mean(last[m] - last['limit']))),
         derivation='2 points; the same tasks for both',
       )
     )
@@ -164,8 +164,9 @@ def _widths(config: Any, dataset: Any) -> list[Claim]:
     m: curves(config, dataset, m, 'signal_share')[:, -1]
     for m in (*widths, 'limit')
   }
-  gap = [np.sqrt(np.mean((share[m] - share['limit']) ** 2)) for m in widths]
-  slope = fits.power_law(np.array([width_of(m) for m in widths]), gap).slope
+  gap = [np.mean((share[m] - share['limit']) ** 2) ** 0.5 for m in widths]
+  sizes = np.array([width_of(m) for m in widths], np.float64)
+  slope = fits.power_law(sizes, np.array(gap)).slope
   made.append(
     at_most(
       'widths.slope',
@@ -223,9 +224,9 @@ def omniglot_maml(config: Any, dataset: Any) -> list[Claim]:
         PUBLISHED[m],
         last[m],
         atol=0.03,
-        derivation='244 of the 423 test characters, on which nearest neighbours on '
-        'pixels get 1.4 points less; 1.2 points are published as the spread of '
-        'the narrowest width',
+        derivation='244 of the 423 test characters, where nearest neighbours '
+        'on pixels get 1.4 points less; 1.2 points are published as the spread '
+        'of the narrowest width',
       )
     )
   return made + _widths(config, dataset)

@@ -320,7 +320,8 @@ def outer_step(
   K = (norm_kernel or kernel)(X, X)
   norm = jnp.sqrt(jnp.maximum(jnp.sum(chi * (K @ chi)), 0))
   share = jnp.where(norm > clip, clip / jnp.where(norm > 0, norm, 1), 1)
-  return Outer(X, -(meta_lr * share).astype(chi.dtype) * chi, norm, losses)
+  rate = jnp.asarray(meta_lr * share, chi.dtype)
+  return Outer(X, -rate * chi, norm, losses)
 
 
 def _chi(logits: Float[Array, 'm k'], y: Int[Array, ' m']) -> Array:

@@ -127,7 +127,7 @@ def apply(
   >>> print(apply(init(2, 1), jnp.ones(2)))
   [0.]
   """
-  return alpha * hidden(params, x, bias_alpha) @ params.W2.T
+  return jnp.asarray(alpha * hidden(params, x, bias_alpha) @ params.W2.T)
 
 
 def sample(key: Key[Array, ''], params: Params, n: int) -> Params:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, ArrayLike, Float, Int, Key, PyTree, UInt8
 
@@ -57,8 +58,8 @@ class Hp(NamedTuple):
 class Data(NamedTuple):
   """Drawings as bytes, (S, blocks, pixels); see `as_table`."""
 
-  train: UInt8[Array, 'S blocks d']
-  test: UInt8[Array, 'T tests d']
+  train: UInt8[Array | np.ndarray, 'S blocks d']
+  test: UInt8[Array | np.ndarray, 'T tests d']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Problem(NamedTuple):
   judged: PyTree  # `Episodes` of the test table, or Gaussian `Tasks`
 
 
-def as_table(drawings: UInt8[Array, 'classes members d']) -> Array:
+def as_table(drawings: UInt8[np.ndarray, 'classes members d']) -> np.ndarray:
   """Puts drawings into blocks, (S, blocks, d) with S blocks of them in order.
 
   Args:
@@ -212,8 +213,7 @@ def system(structure: Structure) -> System:
 
   def sample(key: Key[Array, ''], hp: Hp, data: Data | None = None) -> Problem:
     key_basis, key_tasks = jax.random.split(key)
-    sizes = dict(ways=s.ways, shots=s.shots, queries=s.queries)
-    sizes['tasks'] = s.eval_tasks
+    sizes = _sizes(s, s.eval_tasks)
     if s.rank is None:
       drawn = maml_tasks.episodes(key_tasks, s.classes[1], s.members, **sizes)
       return Problem(data, drawn)
@@ -234,11 +234,15 @@ def _typed(s: Structure, hp: Hp) -> Hp:
   return jax.tree.map(lambda x: jnp.asarray(x, s.dtype), hp)
 
 
+def _sizes(s: Structure, tasks: int) -> dict[str, int]:
+  return dict(tasks=tasks, ways=s.ways, shots=s.shots, queries=s.queries)
+
+
 def _episode(
   s: Structure, key: Key[Array, ''], problem: Problem, hp: Hp
 ) -> tuple[Tasks, Int[Array, ' rows'] | None]:
   """The tasks of a step, and the queries' rows of the table."""
-  sizes = dict(tasks=s.tasks, ways=s.ways, shots=s.shots, queries=s.queries)
+  sizes = _sizes(s, s.tasks)
   if s.rank is not None:
     return maml_tasks.gaussian_tasks(
       key, problem.table, hp.signal, **sizes

@@ -42,7 +42,8 @@ class _Layer(NamedTuple):
 
   def through(self, f, var_w, var_b) -> '_Layer':
     own = f(self.s, self.s, self.s), f(self.t, self.t, self.t)
-    return _Layer(*(var_w * x + var_b for x in (*own, f(*self))))
+    scaled = [jnp.asarray(var_w * x + var_b) for x in (*own, f(*self))]
+    return _Layer(*scaled)
 
 
 def kernels(
@@ -78,15 +79,13 @@ def kernels(
   """
   if depth < 1:
     raise ValueError(f'depth is {depth}, expected an integer >= 1')
-  layer = _Layer(
-    var_w * jnp.sum(x**2, 1, keepdims=True) + var_b,
-    var_w * jnp.sum(y**2, 1)[None, :] + var_b,
-    var_w * (x @ y.T) + var_b,
-  )
+  inner = jnp.sum(x**2, 1, keepdims=True), jnp.sum(y**2, 1)[None], x @ y.T
+  layer = _Layer(*(jnp.asarray(var_w * z + var_b) for z in inner))
   theta = layer.k
   for _ in range(depth - 1):
     following = layer.through(transform.V, var_w, var_b)
     theta = following.k + var_w * transform.V_dot(*layer) * theta
     layer = following
-  nngp = var_v * transform.V(*layer)
-  return Kernels(nngp, nngp + var_v * transform.V_dot(*layer) * theta)
+  nngp = jnp.asarray(var_v * transform.V(*layer))
+  ntk = nngp + var_v * transform.V_dot(*layer) * theta
+  return Kernels(nngp, jnp.asarray(ntk))
