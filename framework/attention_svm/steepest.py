@@ -124,7 +124,7 @@ def steepest(
   def update(updates, state, params=None):
     del params
     moved = jax.tree.map(
-      lambda G: (-learning_rate * STEEPEST[norm](G)).astype(G.dtype), updates
+      lambda G: -(learning_rate * STEEPEST[norm](G)).astype(G.dtype), updates
     )
     return moved, state
 
