@@ -6,6 +6,7 @@ EXPERIMENTS = (
   'matrix_sensing',
   'xor_grokking',
   'modular_grokking',
+  'attention_svm',
   'infinite_width',
 )
 

@@ -1,0 +1,31 @@
+"""Variants by module: each has its arm, claims and figures."""
+
+from types import ModuleType
+
+from experiments.attention_svm import (
+  decay,
+  geometry,
+  heads,
+  next_token,
+  paths,
+  prompt,
+  real,
+)
+
+__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'MODULES']
+
+MODULES: dict[str, ModuleType] = {
+  'reg_path': paths,
+  'lambda_head': heads,
+  'graph': next_token,
+  'precursor': prompt,
+  'optimizer_geometry': geometry,
+  'kq_decay': decay,
+  'pretrained': real,
+}
+HP_FIELDS: tuple[str, ...] = tuple(
+  dict.fromkeys(name for m in MODULES.values() for name in m.HP_FIELDS)
+)
+ATTRIBUTES: dict[str, dict[str, str]] = {
+  name: what for m in MODULES.values() for name, what in m.ATTRIBUTES.items()
+}
