@@ -7,6 +7,7 @@ EXPERIMENTS = (
   'xor_grokking',
   'modular_grokking',
   'attention_svm',
+  'mup_transfer',
   'infinite_width',
 )
 
@@ -17,7 +18,7 @@ def main() -> None:
     found = importlib.import_module(f'experiments.{name}').EXPERIMENT
     print(f'python -m experiments.{name}\n  {found.title}')
     for variant, (what, _) in found.variants.items():
-      print(f'    --config=:{variant:18s}{what}')
+      print(f'    --config=:{variant:19s}{what}')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,266 @@
+"""What muP predicts over widths, against what was measured."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments.mup_transfer import measure
+from experiments.mup_transfer.measure import TP4, TP5, axis
+from experiments.mup_transfer.structures import structure_of
+from framework.claims import Claim, at_least, at_most, untestable
+from framework.mup import coord_check, lr_sweep
+from framework.mup.transfer import MISTAKES, RULES
+
+__all__ = ['checked_rates', 'claims']
+
+
+def _quick(config: Any, ds: Any) -> list[Claim]:
+  made = []
+  for optimizer, rate in checked_rates(config):
+    made += _coordinates(config, ds, optimizer, rate, 0.2)
+  return made + _transfer(config, ds, drift=2)
+
+
+def _coord_check(config: Any, ds: Any) -> list[Claim]:
+  made = []
+  for optimizer, rate in checked_rates(config):
+    made += _coordinates(config, ds, optimizer, rate, 0.1)
+    made += _mistakes(config, ds, optimizer, rate)
+  return made
+
+
+def _adam(config: Any, ds: Any) -> list[Claim]:
+  return _transfer(config, ds, drift=3)
+
+
+def _sgd(config: Any, ds: Any) -> list[Claim]:
+  return _transfer(config, ds, drift=2)
+
+
+_CLAIMS: dict[str, Callable[[Any, Any], list[Claim]]] = {
+  'quick': _quick,
+  'coord_check': _coord_check,
+  'transfer': _adam,
+  'transfer_sgd': _sgd,
+  'transfer_text': _sgd,
+}
+
+
+def claims(config: Any, dataset: Any) -> list[Claim]:
+  """The claims of a config's variant.
+
+  Args:
+    config: The config.
+    dataset: Its results.
+
+  Returns:
+    Claims, in the order of the argument.
+  """
+  if config.task == 'regression':
+    return _dichotomy(config, dataset)
+  return _CLAIMS[config.variant](config, dataset)
+
+
+def checked_rates(config: Any) -> list[tuple[str, float]]:
+  """The rate that a coordinate check looks at, for each optimizer.
+
+  Args:
+    config: The config.
+
+  Returns:
+    (optimizer, rate): of two, the large one for SGD, the small one for Adam; of
+    a grid, the one in the middle.
+  """
+  rates = sorted(axis(config, 'lr'))
+  many = len(rates) > 2
+  return [
+    (o, rates[len(rates) // 2] if many else rates[-1 if o == 'sgd' else 0])
+    for o in axis(config, 'optimizer')
+  ]
+
+
+def _check(config: Any, ds: Any, rule: int, optimizer: str, rate: float):
+  structure = structure_of(config)
+  return measure.coordinates(
+    config, ds, structure, rule=rule, optimizer=optimizer, lr=rate
+  )
+
+
+def _worst(check: coord_check.Check) -> float:
+  """The steepest slope of what should not depend on the width."""
+  found = coord_check.slopes(check)
+  later = np.concatenate([found.size[1:].ravel(), found.change[1:].ravel()])
+  later = later[np.isfinite(later)]
+  return float(np.max(np.abs(later))) if later.size else np.inf
+
+
+def _coordinates(
+  config: Any, ds: Any, optimizer: str, rate: float, tolerance: float
+) -> list[Claim]:
+  """MuP keeps the order of every activation, SP does not."""
+  widths = axis(config, 'width')
+  if len(widths) < 3:
+    reason = f'needs three widths, there are {len(widths)}'
+    return [untestable('flat', 'muP keeps sizes', TP5, reason)]
+  made = []
+  rules = axis(config, 'rule')
+  if 1 in rules:
+    made.append(
+      at_most(
+        f'{optimizer}.mup.flat',
+        'muP: sizes of all activations and of their changes are of the same '
+        f'order at widths {widths[0]} to {widths[-1]}: steepest slope, t ≥ 2',
+        f'{TP5}: coordinate check',
+        tolerance,
+        _worst(_check(config, ds, 1, optimizer, rate)),
+        derivation='0 in the limit; what is left at these widths, which '
+        'falls as n^-1/2, and the scatter of the seeds',
+      )
+    )
+  if 0 in rules:
+    check = _check(config, ds, 0, optimizer, rate)
+    slope = coord_check.slopes(check).size[1, check.modules.index('')]
+    made.append(
+      at_least(
+        f'{optimizer}.sp.output',
+        'SP: the output grows with the width: slope at t = 2',
+        f'{TP5}: coordinate check',
+        0.4,
+        float(slope),
+        derivation='1/2 (SGD) and 1 (Adam) once steps outgrow the start',
+      )
+    )
+  return made
+
+
+def _mistakes(config: Any, ds: Any, optimizer: str, rate: float) -> list[Claim]:
+  """Each classic mistake is seen, so that a flat check means something."""
+  made = []
+  for rule in axis(config, 'rule'):
+    name = RULES[rule]
+    if name not in MISTAKES:
+      continue
+    if optimizer == 'sgd' and name == 'rate not scaled':
+      continue
+    made.append(
+      at_least(
+        f'{optimizer}.{name.replace(" ", "_")}',
+        f'control: {name} is found: steepest slope',
+        f'{TP5}: coordinate check',
+        0.2,
+        _worst(_check(config, ds, rule, optimizer, rate)),
+        derivation='twice what passes; predicted are 1/2 and more',
+      )
+    )
+  return made
+
+
+def _transfer(config: Any, ds: Any, drift: int) -> list[Claim]:
+  """The best rate stays under muP, moves under SP; wider is better."""
+  widths = axis(config, 'width')
+  if len(widths) < 3:
+    reason = f'needs three widths, there are {len(widths)}'
+    return [untestable('transfer', 'the best rate stays', TP5, reason)]
+  made = []
+  for optimizer in axis(config, 'optimizer'):
+    for rule in (0, 1):
+      if rule not in axis(config, 'rule'):
+        continue
+      loss = measure.losses(config, ds, rule, optimizer)
+      places = measure.best_places(loss)
+      moved = float(lr_sweep.drift(places))
+      if rule == 0:
+        made.append(
+          at_least(
+            f'{optimizer}.sp.drift',
+            'SP: the best learning rate moves with the width: steps of the '
+            'grid (factors of two)',
+            f'{TP5}: Figure 1',
+            drift,
+            moved,
+            derivation=f'{len(widths) - 1} doublings, a factor of two each '
+            'with Adam, of √2 to two with SGD, less one step of the grid',
+          )
+        )
+        continue
+      made.append(
+        at_most(
+          f'{optimizer}.mup.drift',
+          'muP: the best learning rate is the same at every width: steps of '
+          'the grid (factors of two)',
+          f'{TP5}: Figure 1',
+          1,
+          moved,
+          derivation='one step: neighbours on a flat minimum',
+        )
+      )
+      best = np.nanmin(loss.mean(0), axis=-1)
+      made.append(
+        at_most(
+          f'{optimizer}.mup.wider',
+          'muP: a wider network is better at its best rate: largest of the '
+          'ratios of loss from one width to the next',
+          f'{TP5}: wider is better throughout training',
+          1.0,
+          float(np.max(best[1:] / best[:-1])),
+          derivation='monotone; no tolerance',
+        )
+      )
+  return made
+
+
+def _dichotomy(config: Any, ds: Any) -> list[Claim]:
+  """Exponents of the classifier against slopes over widths."""
+  if len(axis(config, 'width')) < 3:
+    reason = f'needs three widths, there are {len(axis(config, "width"))}'
+    return [untestable('dichotomy', 'measured = predicted', TP4, reason)]
+  rows = measure.exponents(config, ds)
+  stable = [e for e in rows if e.found.stable]
+  made = [
+    at_most(
+      f'{e.name}.moves',
+      f'features move as n^{-float(e.found.moves[-1]):g} ({e.found.kind}): '
+      '|measured − predicted|',
+      f'{TP4}: Theorem 3.4, r',
+      0.15,
+      abs(float(e.moves[-1]) + float(e.found.moves[-1])),
+      derivation='next order at these widths, n^-1/2 relative',
+    )
+    for e in stable
+    if np.isfinite(e.moves[-1]) and np.isfinite(float(e.found.moves[-1]))
+  ]
+  unstable = [e for e in rows if not e.found.stable]
+  if unstable:
+    grows = [
+      not np.isfinite(e.change)
+      or max(e.change, e.start, float(np.max(e.moves))) > 0.05
+      for e in unstable
+    ]
+    made.append(
+      at_least(
+        'unstable',
+        'of parametrisations called unstable something grows with the width: '
+        'share',
+        f'{TP4}: Theorem 3.3',
+        1.0,
+        np.asarray(grows, float),
+        derivation='slope above 0.05, or a run that diverged',
+      )
+    )
+  feature = [e for e in stable if e.found.kind == 'feature']
+  kernel = [e for e in stable if e.found.kind == 'kernel']
+  if feature and kernel:
+    made.append(
+      at_least(
+        'dichotomy',
+        'every feature-learning parametrisation moves its features by a higher '
+        'power of n than every one in the kernel regime: least gap',
+        f'{TP4}: Dynamical Dichotomy',
+        0.0,
+        min(float(e.moves[-1]) for e in feature)
+        - max(float(e.moves[-1]) for e in kernel),
+        derivation='r = 0 against r > 0',
+      )
+    )
+  return made
