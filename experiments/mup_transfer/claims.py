@@ -210,6 +210,10 @@ def _transfer(config: Any, ds: Any, drift: int) -> list[Claim]:
   return made
 
 
+def _slug(name: str) -> str:
+  return name.replace(',', '').replace(' ', '_')
+
+
 def _dichotomy(config: Any, ds: Any) -> list[Claim]:
   """Exponents of the classifier against slopes over widths."""
   if len(axis(config, 'width')) < 3:
@@ -219,7 +223,7 @@ def _dichotomy(config: Any, ds: Any) -> list[Claim]:
   stable = [e for e in rows if e.found.stable]
   made = [
     at_most(
-      f'{e.name}.moves',
+      f'{_slug(e.name)}.moves',
       f'features move as n^{-float(e.found.moves[-1]):g} ({e.found.kind}): '
       '|measured − predicted|',
       f'{TP4}: Theorem 3.4, r',

@@ -245,7 +245,7 @@ def tied_scores(
   place = jax.random.uniform(best, mask.shape)
   top = jnp.argmax(jnp.where(mask, place, -1), -1)
   low = jax.random.uniform(rest, (len(mask), 1), dtype, -1, 0.5)
-  return jnp.where(jnp.arange(mask.shape[1]) == top[:, None], 1, low)
+  return jnp.where(jnp.arange(mask.shape[1])[None] == top[:, None], 1, low)
 
 
 def instance(

@@ -151,7 +151,10 @@ def system(structure: Structure) -> System:
   def init_params(key: Key[Array, ''], problem: Problem, hp: Hp) -> PyTree:
     del key
     b = factors(hp, 1)
-    return {name: b[name] * z for name, z in problem.z.items()}
+    # The factors of a normal draw and of its scale may not be multiplied first:
+    # whether they are depends on what is compiled together.
+    drawn = jax.lax.optimization_barrier(problem.z)
+    return {name: b[name] * z for name, z in drawn.items()}
 
   def forward(params: PyTree, x: Array, hp: Hp):
     """(h^1 ... h^L, f)."""

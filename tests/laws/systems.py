@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from framework.attention_svm import dynamics as attention
 from framework.grokking import modular_dynamics as modular
 from framework.grokking import xor_dynamics as xor
 from framework.grokking import xor_net
 from framework.matrix_sensing import dynamics as sensing
+from framework.mup import abc_dynamics, lattice, maml_dynamics
 from framework.system import System
 from tests import toy
 
@@ -146,6 +148,63 @@ def _modular(**options):
   return make
 
 
+def _attention(form, **options):
+  """Three samples of four tokens; steps of the gradient's own direction."""
+
+  def make(dtype):
+    structure = attention.Structure(
+      n=3, T=4, d=3, form=form, dtype=dtype, **options
+    )
+    hp = attention.Hp(eta=0.3, lam=0.01, epsilon=0.1)
+    return Case(
+      attention.system(structure)._replace(
+        observe=lambda state, problem, hp: state.params
+      ),
+      toy.typed(hp, dtype),
+      None,
+      TIMES,
+    )
+
+  return make
+
+
+def _abc(dtype):
+  """Three parametrisations of a small network as lanes of one program."""
+  cases = tuple(lattice.cases('sgd').values())[:3]
+  structure = abc_dynamics.Structure(width=6, cases=cases, dtype=dtype)
+  hp = abc_dynamics.Hp(np.int32(1), np.dtype(dtype).type(0.1))
+  return Case(abc_dynamics.system(structure), hp, None, TIMES)
+
+
+def _maml(model, **options):
+  """Gaussian classes in a plane of R^4."""
+
+  def make(dtype):
+    structure = maml_dynamics.Structure(
+      model=model,
+      d=4,
+      ways=2,
+      tasks=2,
+      rank=2,
+      eval_tasks=3,
+      eval_steps=2,
+      dtype=dtype,
+      **options,
+    )
+    hp = toy.typed(maml_dynamics.Hp(), dtype)
+    system = maml_dynamics.system(structure)._replace(observe=_size)
+    return Case(system, hp, None, TIMES)
+
+  return make
+
+
+def _size(state, problem, hp):
+  """Compiled in a fraction of the time of judging."""
+  del problem, hp
+  floats = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x, jnp.inexact)]
+  return {'size': sum(jnp.sum(x**2) for x in floats)}
+
+
 ENTRIES: list[Entry] = [
   Entry('linear', _linear, ('eta', 'scale', 'noise')),
   Entry('shared operator', _shared, ('eta', 'scale')),
@@ -202,6 +261,34 @@ ENTRIES: list[Entry] = [
       loss='stablemax',
     ),
     ('lr', 'logit_scale', 'smoothing'),
+    looser=10.0,
+    precisions=('float64',),
+  ),
+  Entry(
+    'attention, W',
+    _attention('w'),
+    ('eta', 'init_scale', 'epsilon'),
+    looser=10.0,
+  ),
+  Entry(
+    'attention, (K, Q) with Adam',
+    _attention('kq', rule='adam', normalise='no', gradient='autodiff'),
+    ('eta', 'lam'),
+    looser=10.0,
+    precisions=('float64',),
+  ),
+  Entry('abc network', _abc, ('lr',), precisions=('float64',)),
+  Entry(
+    'MAML, limit',
+    _maml('limit', order=2),
+    ('inner_lr', 'sigma1', 'meta_lr'),
+    looser=10.0,
+    precisions=('float64',),
+  ),
+  Entry(
+    'MAML, NTK',
+    _maml('ntk', capacity=96),
+    ('meta_lr',),
     looser=10.0,
     precisions=('float64',),
   ),
