@@ -14,6 +14,7 @@ import tempfile
 
 # One thread a device: pools that compete for two cores only slow tests down.
 os.environ.setdefault('NPROC', '1')
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 import jax

@@ -216,7 +216,8 @@ def system(structure: Structure) -> System:
     sizes = _sizes(s, s.eval_tasks)
     if s.rank is None:
       drawn = maml_tasks.episodes(key_tasks, s.classes[1], s.members, **sizes)
-      return Problem(data, drawn)
+      # What numpy holds cannot be indexed by a tracer.
+      return Problem(Data(*map(jnp.asarray, data)), drawn)
     B = maml_tasks.basis(key_basis, s.d, s.rank, s.dtype)
     return Problem(
       B, maml_tasks.gaussian_tasks(key_tasks, B, hp.signal, **sizes)
