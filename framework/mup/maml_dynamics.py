@@ -215,6 +215,8 @@ def system(structure: Structure) -> System:
     key_basis, key_tasks = jax.random.split(key)
     sizes = _sizes(s, s.eval_tasks)
     if s.rank is None:
+      if data is None:
+        raise TypeError('episodes of real data need `data`; rank is None')
       drawn = maml_tasks.episodes(key_tasks, s.classes[1], s.members, **sizes)
       # What numpy holds cannot be indexed by a tracer.
       return Problem(Data(*map(jnp.asarray, data)), drawn)
