@@ -19,6 +19,15 @@ print(jobs.go(job, where, batching='map', chunk_stops=4, stop_requested=stop))
 print(jobs.go(job, where, batching='map'))
 """
 
+ONE = """
+import sys, jax
+jax.config.update('jax_num_cpu_devices', 2)
+jax.config.update('jax_enable_x64', True)
+from tests import jobs
+print(jobs.go(jobs.two_process_job(), sys.argv[1], batching='map'))
+"""
+ROOT = pathlib.Path(__file__).parent.parent
+
 
 def test_two_processes_do_what_one_does(tmp_path):
   """A stop asked of the second, a resume, and the bits of a single process."""
@@ -28,7 +37,7 @@ def test_two_processes_do_what_one_does(tmp_path):
   both = [
     subprocess.Popen(
       [sys.executable, '-c', TWO, str(i), port, str(tmp_path / 'two')],
-      cwd=pathlib.Path(__file__).parent.parent,
+      cwd=ROOT,
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
       text=True,
@@ -42,5 +51,8 @@ def test_two_processes_do_what_one_does(tmp_path):
       p.kill()
   for text in said:
     assert "status='preempted'" in text and "status='done'" in text, text
-  jobs.go(jobs.two_process_job(), tmp_path / 'one', batching='map')
+  # In a process too: this one compiles with other flags than they do.
+  subprocess.run(
+    [sys.executable, '-c', ONE, str(tmp_path / 'one')], cwd=ROOT, check=True
+  )
   jobs.same(results.open(tmp_path / 'two'), results.open(tmp_path / 'one'))

@@ -95,12 +95,15 @@ def test_a_parallel_gradient_of_four_entries_gives_zeros():
 @pytest.mark.parametrize('size', [10, 100, 1_000, 10_000, 1_000_000])
 def test_the_near_parallel_trap(size):
   """Without the guard, rounding noise comes out at the norm of g."""
-  w = jax.random.normal(jax.random.key(0), (size,), jnp.float32)
-  g = jnp.float32(3.3) * w
-  assert not jnp.any(project(g, w))
-  if size >= 1_000:  # fewer numbers may happen to cancel exactly
-    noise = jnp.linalg.norm(project(g, w, guard=0.0, passes=1))
-    assert noise > 0.99 * jnp.linalg.norm(g)
+  noise = []
+  for seed in range(8):  # in some draws everything happens to cancel exactly
+    w = jax.random.normal(jax.random.key(seed), (size,), jnp.float32)
+    g = jnp.float32(3.3) * w
+    assert not jnp.any(project(g, w))
+    loose = project(g, w, guard=0.0, passes=1)
+    noise.append(jnp.linalg.norm(loose) / jnp.linalg.norm(g))
+  if size >= 1_000:
+    assert max(noise) > 0.99
 
 
 def test_a_small_orthogonal_part_is_found_by_the_second_pass():
