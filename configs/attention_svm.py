@@ -41,6 +41,7 @@ class Config:
   n: int = field(6, 'samples', low=1)
   T: int = field(8, 'tokens a sample', low=2)
   d: int = field(10, 'dimension', low=1)
+  size: str = field('', 'nxTxd as one axis, in place of the three; e.g. 6x8x10')
   m: int | None = field(None, 'columns of K and Q; d when none', low=1)
   data: str = field(
     'sphere',
@@ -136,6 +137,9 @@ class Config:
     for norm in self.norms:
       if norm not in known:
         yield Problem('norms', norm, f'one of {", ".join(known)}')
+    parts = self.size.split('x') if self.size else ['1'] * 3
+    if len(parts) != 3 or not all(x.isdigit() for x in parts):
+      yield Problem('size', self.size, 'three integers nxTxd, such as 6x8x10')
     if not self.norms:
       yield Problem('norms', (), 'at least one')
     for path in (
@@ -152,6 +156,14 @@ class Config:
     ):
       if path in self.sweep:
         yield Problem(f'sweep.{path}', path, f'an axis other than {path}')
+
+
+def sizes_of(config: Config) -> tuple[int, int, int]:
+  """(n, T, d): of `size` where it is given, else the fields."""
+  if not config.size:
+    return config.n, config.T, config.d
+  n, T, d = (int(x) for x in config.size.split('x'))
+  return n, T, d
 
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -76,6 +76,26 @@ class PathConfig(_Runs):
 
 
 @dataclasses.dataclass(frozen=True)
+class RankConfig(_Runs):
+  """Solutions of random instances, without training."""
+
+  variant: str = field('rank', 'which it is', choices=('rank',))
+  size: str = field('5x5', 'nxT: samples and tokens of each, as one axis')
+  largest: int = field(20, 'dimensions that there is room for', low=1)
+  dims: int = field(10, 'dimensions in use', low=1)
+
+  def check(self) -> Iterable[Problem]:
+    """Rules across fields."""
+    yield from super().check()
+    parts = self.size.split('x')
+    if len(parts) != 2 or not all(x.isdigit() for x in parts):
+      yield Problem('size', self.size, 'two integers nxT, such as 5x5')
+    for dims in (self.dims, *self.sweep.get('dims', ())):
+      if dims > self.largest:
+        yield Problem('dims', dims, f'at most largest = {self.largest}')
+
+
+@dataclasses.dataclass(frozen=True)
 class GraphConfig(_Runs):
   """Next-token prediction."""
 
@@ -125,6 +145,7 @@ class PretrainedConfig(_Runs):
 
 _CLASSES: dict[str, Any] = {
   'reg_path': PathConfig,
+  'rank': RankConfig,
   'graph': GraphConfig,
   'precursor': PromptConfig,
   'pretrained': PretrainedConfig,
@@ -171,6 +192,68 @@ STANDARD: dict[str, tuple[str, dict[str, Any]]] = {
       },
     },
   ),
+  'horizon': (
+    'the gradient that is exact at every horizon: 1 − cos falls as t⁻²',
+    {
+      'weights': True,
+      'steps': 20_000,
+      'records': 8,
+      'seeds': 100,
+      'sweep': {
+        'form': ('w', 'kq'),
+        'method': ('exact', 'exact32', 'autodiff'),
+      },
+    },
+  ),
+  'global': (
+    'how often the best tokens are found, over n, T and d',
+    {
+      'norms': ('own',),
+      'b1': True,
+      'records': 1,
+      'seeds': 100,
+      'sweep': {
+        'form': ('w', 'kq'),
+        'size': (
+          *(f'5x5x{d}' for d in (4, 6, 8, 10, 20, 40)),
+          *(f'10x5x{d}' for d in (10, 20, 40)),
+          *(f'20x5x{d}' for d in (20, 40, 80)),
+          *(f'5x10x{d}' for d in (10, 20, 40)),
+          *(f'5x20x{d}' for d in (20, 40, 80)),
+          '6x8x10',
+        ),
+      },
+    },
+  ),
+  'trajectories': (
+    'two samples in the plane: where W z₁ and W z₂ go',
+    {
+      'n': 2,
+      'T': 5,
+      'd': 2,
+      'start': 'zero',
+      'weights': True,
+      'lam': EPS,
+      'records': 40,
+      'seeds': 20,
+      'sweep': {'data': ('opposed', 'shared'), 'form': ('w', 'kq')},
+    },
+  ),
+  'multi_token': (
+    'a ReLU head keeps several tokens: W against W_fin + C W_dir',
+    {
+      'n': 3,
+      'T': 4,
+      'data': 'relu',
+      'head': 'relu',
+      'method': 'autodiff',
+      'epsilon': EPS,
+      'steps': 2001,
+      'records': 1,
+      'seeds': 12_000,
+      'sweep': {'d': (4, 6, 8, 10)},
+    },
+  ),
   'kq_decay': (
     'what takes (K, Q) to the nuclear SVM: weight decay, start, rank',
     {
@@ -198,6 +281,18 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         'ball': ('frobenius', 'nuclear'),
         'radius': (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
         'along': (1.0, 0.0),
+      },
+    },
+  ),
+  'rank': (
+    'rank of the SVM of the best tokens over n, T and d, certified',
+    {
+      'steps': 1,
+      'records': 1,
+      'seeds': 100,
+      'sweep': {
+        'size': ('5x5', '10x5', '15x5', '5x10', '5x15'),
+        'dims': (1, 2, 3, 4, 5, 10, 15, 20),
       },
     },
   ),

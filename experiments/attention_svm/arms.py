@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from configs.attention_svm import METHODS
+from configs.attention_svm import METHODS, sizes_of
 from framework import config as config_lib
 from framework.attention_svm import dynamics, dynamics_outcome
 from framework.job import Arm
@@ -27,11 +27,12 @@ def structure_of(config: Any) -> dynamics.Structure:
     ConfigError: If it cannot be built, in one line.
   """
   method = METHODS[config.method]
+  n, T, d = sizes_of(config)
   try:
     return dynamics.Structure(
-      n=config.n,
-      T=config.T,
-      d=config.d,
+      n=n,
+      T=T,
+      d=d,
       data=config.data,
       queries=config.queries,
       scores=config.scores,

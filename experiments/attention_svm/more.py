@@ -3,18 +3,28 @@
 from types import ModuleType
 
 from experiments.attention_svm import (
+  basins,
   decay,
   geometry,
   heads,
+  horizon,
+  multi_token,
   next_token,
   paths,
   prompt,
+  rank,
   real,
+  trajectories,
 )
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'MODULES']
 
 MODULES: dict[str, ModuleType] = {
+  'multi_token': multi_token,
+  'rank': rank,
+  'trajectories': trajectories,
+  'global': basins,
+  'horizon': horizon,
   'reg_path': paths,
   'lambda_head': heads,
   'graph': next_token,

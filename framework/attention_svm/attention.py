@@ -107,7 +107,9 @@ def torch_linear(
 ) -> Float[Array, 'd m']:
   """U(−1/√d, 1/√d) with d the rows: the default of a linear layer on R^d."""
   bound = shape[0] ** -0.5
-  return jax.random.uniform(key, shape, dtype, -bound, bound)
+  # Of float32 in every precision, as instances are: one key is one start.
+  drawn = jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+  return drawn.astype(dtype)
 
 
 def linear_head(v: Float[Array, ' d']) -> Callable[[Array], Array]:

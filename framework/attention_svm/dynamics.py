@@ -268,7 +268,7 @@ def sample(
     made = instances.DRAWS[s.data](key_data, s.n, s.T, s.d, s.dtype)
   made = instances.asked(made, s.queries)
   if s.scores == 'random':
-    gamma = jax.random.normal(key_scores, made.mask.shape, s.dtype)
+    gamma = instances.normal(key_scores, made.mask.shape, s.dtype)
     made = made._replace(gamma=gamma)
   elif s.scores == 'tied':
     gamma = instances.tied_scores(key_scores, made.mask, s.dtype)
@@ -297,7 +297,7 @@ def _drawn(s: Structure, key: Key[Array, ''], data: Instance, hp: Hp):
   else:
     layer = attention.KeyQueryAttention(lambda x: nothing, m, dtype=s.dtype)
   if s.start == 'zero':
-    K = 0.1 * jax.random.normal(key, (d, m), s.dtype)
+    K = 0.1 * instances.normal(key, (d, m), s.dtype)
     zero = jnp.zeros((d if s.form == 'w' else q, q if s.form == 'w' else m))
     zero = zero.astype(s.dtype)
     params = {'W': zero} if s.form == 'w' else {'K': K, 'Q': zero}

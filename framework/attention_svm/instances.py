@@ -4,7 +4,9 @@
 
 A linear head is seen through its scores alone, so these are an input of their
 own: any others may take their place. What an instance holds is drawn with one
-key, or given (`instance`), and then checked.
+key, or given (`instance`), and then checked. Normal numbers are drawn in
+float32 whatever the precision, as they were for the published figures: one key
+is one instance, and precisions can be compared run by run.
 
 References:
   Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector
@@ -28,6 +30,7 @@ __all__ = [
   'Instance',
   'asked',
   'instance',
+  'normal',
   'opposed',
   'orthonormal',
   'relu',
@@ -72,10 +75,10 @@ def sphere(
   ((2, 3, 4), True)
   """
   keys = jax.random.split(key, 4)
-  v = _unit(jax.random.normal(keys[0], (d,), dtype))
+  v = _unit(normal(keys[0], (d,), dtype))
   Y = _labels(keys[1], n, dtype)
-  X = _unit(jax.random.normal(keys[2], (n, T, d), dtype))
-  Z = _unit(jax.random.normal(keys[3], (n, d), dtype))
+  X = _unit(normal(keys[2], (n, T, d), dtype))
+  Z = _unit(normal(keys[3], (n, d), dtype))
   return _whole(X, Z, Y, v)
 
 
@@ -97,7 +100,7 @@ def relu(
     An `Instance` with the columns of V as its head.
   """
   key_head, key = jax.random.split(key)
-  V = jax.random.normal(key_head, (d, d), dtype)
+  V = normal(key_head, (d, d), dtype)
   V = V / jnp.sqrt(jnp.sum(V**2))
   rest = sphere(key, n, T, d, dtype)
   gamma = rest.Y[:, None] * jnp.sum(jax.nn.relu(rest.X @ V), -1)
@@ -127,9 +130,9 @@ def orthonormal(
   if max(n, T) > d:
     raise ValueError(f'd is {d}, expected at least n = {n} and T = {T}')
   keys = jax.random.split(key, 3)
-  v = _unit(jax.random.normal(keys[0], (d,), dtype))
-  Q = jax.vmap(linalg.qr)(jax.random.normal(keys[1], (n, d, T), dtype))[0]
-  Z = linalg.qr(jax.random.normal(keys[2], (d, n), dtype))[0].T
+  v = _unit(normal(keys[0], (d,), dtype))
+  Q = jax.vmap(linalg.qr)(normal(keys[1], (n, d, T), dtype))[0]
+  Z = linalg.qr(normal(keys[2], (d, n), dtype))[0].T
   return _whole(jnp.swapaxes(Q, 1, 2), Z, jnp.ones(n, dtype), v)
 
 
@@ -154,10 +157,10 @@ def opposed(
   if T < 3:
     raise ValueError(f'T is {T}, expected at least 3 for data=opposed')
   keys = jax.random.split(key, 3)
-  X = 0.3 * jax.random.normal(keys[0], (n, T, d), dtype)
+  X = 0.3 * normal(keys[0], (n, T, d), dtype)
   X = X.at[:, :, 0].add(jnp.where(jnp.arange(n) % 2 == 0, -1, 1)[:, None])
-  Z = _unit(jax.random.normal(keys[1], (n, d), dtype))
-  v = _unit(jax.random.normal(keys[2], (d,), dtype))
+  Z = _unit(normal(keys[1], (n, d), dtype))
+  v = _unit(normal(keys[2], (d,), dtype))
   mask = jnp.broadcast_to(jnp.arange(T) < 3, (n, T))
   return _whole(X, Z, jnp.ones(n, dtype), v, mask)
 
@@ -183,13 +186,13 @@ def shared(
   if d < 2:
     raise ValueError(f'd is {d}, expected at least 2 for data=shared')
   keys = jax.random.split(key, 3)
-  X = 0.5 * jax.random.normal(keys[0], (n, T, d), dtype)
+  X = 0.5 * normal(keys[0], (n, T, d), dtype)
   X = X.at[:, :, 0].add(-1)
   sign = jnp.where(jnp.arange(n) % 2 == 0, 0.5, -0.5).astype(dtype)
   first = jnp.zeros((n, d), dtype).at[:, 0].set(1).at[:, 1].set(sign)
   X = X.at[:, 0].set(first)
-  Z = _unit(jax.random.normal(keys[1], (n, d), dtype))
-  v = 0.3 * jax.random.normal(keys[2], (d,), dtype)
+  Z = _unit(normal(keys[1], (n, d), dtype))
+  v = 0.3 * normal(keys[2], (d,), dtype)
   return _whole(X, Z, jnp.ones(n, dtype), _unit(v.at[0].set(1)))
 
 
@@ -244,7 +247,8 @@ def tied_scores(
   best, rest = jax.random.split(key)
   place = jax.random.uniform(best, mask.shape)
   top = jnp.argmax(jnp.where(mask, place, -1), -1)
-  low = jax.random.uniform(rest, (len(mask), 1), dtype, -1, 0.5)
+  low = jax.random.uniform(rest, (len(mask), 1), jnp.float32, -1, 0.5)
+  low = low.astype(dtype)
   return jnp.where(jnp.arange(mask.shape[1])[None] == top[:, None], 1, low)
 
 
@@ -313,6 +317,17 @@ def instance(
   floats = [jnp.asarray(x, dtype) for x in (X, Z, Y, v, gamma)]
   X, Z, Y, v, gamma = floats
   return Instance(X, Z, Y, v, gamma, jnp.asarray(there))
+
+
+def normal(
+  key: Key[Array, ''], shape: tuple[int, ...], dtype: Any
+) -> Float[Array, '...']:
+  """N(0, 1), the same numbers in every precision.
+
+  >>> normal(jax.random.key(0), (2,), jnp.float32).dtype
+  dtype('float32')
+  """
+  return jax.random.normal(key, shape, jnp.float32).astype(dtype)
 
 
 def _worst(x: np.ndarray) -> float:

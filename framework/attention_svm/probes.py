@@ -120,7 +120,7 @@ def all_support(
   mask: Bool[Array, 'n T'],
 ) -> Bool[Array, '']:
   """Assumption B.1: every token that is not selected is a support token."""
-  selected = jnp.arange(mask.shape[1]) == tokens[:, None]
+  selected = jnp.arange(mask.shape[1])[None] == tokens[:, None]
   return jnp.all(support | selected | ~mask)
 
 

@@ -1,0 +1,134 @@
+"""Two samples in the plane: where W z₁ and W z₂ go."""
+
+from typing import Any
+
+import numpy as np
+
+from experiments.attention_svm.arms import hp_of, norms_of, structure_of
+from experiments.attention_svm.measure import (
+  PAPER,
+  cosines,
+  lanes,
+  only,
+  prepared,
+  share,
+)
+from framework.attention_svm import dynamics, dynamics_outcome
+from framework.claims import Claim, at_least, untestable
+from framework.job import Arm
+
+__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+
+HP_FIELDS = dynamics.Hp._fields
+ATTRIBUTES = {
+  'X': {'long_name': 'tokens', 'units': '1'},
+  'Z': {'long_name': 'queries', 'units': '1'},
+  'there': {'long_name': 'which tokens there are', 'units': '1'},
+}
+OWN = {'w': 'frobenius', 'kq': 'nuclear'}
+FORMS = {'w': '$W$', 'kq': r'$KQ^\top$'}
+DATA = {'opposed': 'opposed inputs', 'shared': 'a good token each'}
+
+
+def arm(config: Any) -> Arm:
+  """One layer in the plane, with what is needed to draw it."""
+  structure = structure_of(config)
+  end = dynamics_outcome.final(structure, norms_of(config))
+
+  def final(state, problem, hp):
+    data = problem.data
+    drawn = {'X': data.X, 'Z': data.Z, 'there': data.mask}
+    return end(state, problem, hp) | drawn
+
+  return Arm(dynamics.system(structure), hp_of(config), None, final)
+
+
+def settings(config: Any, ds: Any) -> list[tuple[str, str]]:
+  """(data, form) of each panel."""
+  data = config.sweep.get('data', (config.data,))
+  return [(x, form) for x in data for form in ds['form'].values]
+
+
+def claims(config: Any, ds: Any) -> list[Claim]:
+  """Each direction is that of its SVM."""
+  if config.steps < 2000:
+    reason = f'needs 2000 steps, there are {config.steps}'
+    return [untestable('planes', 'W turns to its SVM', PAPER, reason)]
+  ds = prepared(config, ds)
+  made = []
+  for data, form in settings(config, ds):
+    part = only(ds, data=data, form=form)
+    done = share(part, 'global', 'local')
+    name = {'w': 'W', 'kq': 'KQᵀ'}[form]
+    last = cosines(part, OWN[form])[:, -1]
+    made += [
+      at_least(
+        f'{data}.{form}.done',
+        f'{DATA[data]}: {name} ends at tokens that are locally optimal: share '
+        'of instances',
+        f'{PAPER}: trajectories',
+        0.8,
+        done.astype(float),
+        derivation='the rest is not done after 2000 steps, or not separable '
+        'with four numbers',
+      ),
+      at_least(
+        f'{data}.{form}',
+        f'{DATA[data]}: median cosine of {name} and its {OWN[form]} SVM, of '
+        'those',
+        f'{PAPER}: trajectories',
+        0.999,
+        float(np.median(last[done])) if done.any() else np.nan,
+        derivation='0.9996 to 0.99996 in the four published runs',
+      ),
+    ]
+  return made
+
+
+def figures(config: Any, ds: Any) -> dict[str, tuple]:
+  """Tokens, the way of W z_i, and the rays of the SVM."""
+  from framework import plotting
+
+  ds = prepared(config, ds)
+  panels = settings(config, ds)
+  fig, axes = plotting.figure(
+    'double', height=2.3, ncols=len(panels), squeeze=False
+  )
+  for ax, (data, form) in zip(axes[0], panels, strict=True):
+    part = only(ds, data=data, form=form)
+    done = np.flatnonzero(share(part, 'global', 'local'))
+    _panel(ax, part, OWN[form], int(done[0]) if done.size else 0)
+    ax.set_title(f'{FORMS[form]}: {DATA[data]}', fontsize=7)
+  return {
+    'trajectories': (
+      fig,
+      'Two samples in the plane (blue, orange): their tokens, the one that is '
+      'selected filled; the way of W z from 0, at distance ln(1 + |W z|); '
+      'dashed: the direction of the SVM solution, to which it turns. The first '
+      'instance that ends at locally optimal tokens.',
+    )
+  }
+
+
+def _panel(ax: Any, part: Any, norm: str, lane: int) -> None:
+  W = lanes(part, 'W')[lane]
+  svm = lanes(part, f'svm_{norm}')[lane]
+  X, Z = (lanes(part, name)[lane] for name in ('X', 'Z'))
+  there = lanes(part, 'there')[lane] > 0
+  tokens = lanes(part, 'tokens')[lane, -1].astype(int)
+  for i in range(len(Z)):
+    color = f'C{i}'
+    where = X[i][there[i]]
+    ax.plot(*where.T, 'o', ms=4, mfc='white', mec=color, mew=1)
+    ax.plot(*X[i, tokens[i]], 'o', ms=4.5, color=color)
+    way = W @ Z[i]
+    far = np.linalg.norm(way, axis=1, keepdims=True)
+    way = way / np.maximum(far, 1e-300) * np.log1p(far) / 2.5
+    ax.plot(*way.T, '-', color=color, lw=1.5)
+    ray = svm @ Z[i]
+    ray = ray / np.linalg.norm(ray) * np.log1p(far.max()) / 2.5
+    ax.plot(*np.stack([0 * ray, ray]).T, '--', color='black', lw=0.9, zorder=4)
+  ax.axhline(0, color='0.85', lw=0.6, zorder=0)
+  ax.axvline(0, color='0.85', lw=0.6, zorder=0)
+  ax.set_aspect('equal', adjustable='datalim')
+  ax.tick_params(labelsize=6)
