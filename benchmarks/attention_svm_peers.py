@@ -1,0 +1,206 @@
+"""Attention training and its SVMs as others would write them.
+
+    W⁺ = W − η ∇L/(‖∇L‖_F + ε),   L = (1/n) Σ_i log(1 + exp(−Y_i vᵀX_iᵀ s_i)),
+    s_i = softmax(X_i W z_i);   K and Q of W = KQᵀ each by its own norm
+
+The torch loop trains one instance after the other, a module and automatic
+differentiation, as the published code does; its batched form has all instances
+in one tensor. cvxpy states the SVMs with one constraint a row and takes its
+default solver. All return what they end with, which is compared.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from framework.attention_svm import dynamics, instances
+from framework.attention_svm import svm_constraints as sc
+from framework.attention_svm.svm import svm
+
+__all__ = [
+  'Task',
+  'cvxpy_solve',
+  'draw',
+  'missing',
+  'ours_solve',
+  'ours_train',
+  'torch_batched',
+  'torch_loop',
+]
+
+ETA, EPS = 0.1, 2.220446049250313e-16
+
+
+class Task(NamedTuple):
+  """Instances and starts, with an axis of instances before all others."""
+
+  data: instances.Instance
+  W: np.ndarray
+  K: np.ndarray
+  Q: np.ndarray
+
+
+def missing(package: str) -> str:
+  """Why a package's rows are left out; '' if they are not."""
+  found = importlib.util.find_spec(package) is not None
+  return '' if found else f'{package} is not installed'
+
+
+def draw(count: int, n: int, T: int, d: int) -> Task:
+  """The published ensemble, in float64."""
+  keys = jax.random.split(jax.random.key(0), count)
+  data = jax.vmap(lambda k: instances.sphere(k, n, T, d, jnp.float64))(keys)
+  rng = np.random.default_rng(0)
+  start = rng.uniform(-(d**-0.5), d**-0.5, (3, count, d, d))
+  return Task(jax.device_get(data), *start)
+
+
+def ours_train(task: Task, form: str, gradient: str) -> Callable[[int], Any]:
+  """All instances in one program: s steps -> W of each."""
+  _, n, T, d = task.data.X.shape
+  structure = dynamics.Structure(
+    n=n, T=T, d=d, form=form, gradient=gradient, dtype=jnp.float64
+  )
+  hp = jax.tree.map(jnp.float64, dynamics.Hp(eta=ETA, epsilon=EPS, lam=EPS))
+
+  def one(data, params, steps):
+    optimal = jnp.argmax(data.gamma, -1)
+    problem = dynamics.Problem(data, optimal, params)
+    key = jax.random.key(0)
+    state = dynamics.init(structure, key, problem, hp)
+    state = jax.lax.fori_loop(
+      0, steps, lambda t, s: dynamics.train(structure, s, problem, hp), state
+    )
+    return dynamics.attention.weights_of(state.params)
+
+  go = jax.jit(jax.vmap(one, (0, 0, None)))
+  start = {'W': task.W} if form == 'w' else {'K': task.K, 'Q': task.Q}
+  data, start = jax.device_put((task.data, start))
+  return lambda steps: jax.block_until_ready(go(data, start, steps))
+
+
+def _torch():
+  import torch
+
+  torch.set_num_threads(1)
+  torch.set_default_dtype(torch.float64)
+  return torch
+
+
+def torch_loop(task: Task, form: str) -> Callable[[int], Any]:
+  """One instance: s steps -> its W. What the published code does."""
+  torch = _torch()
+  F = torch.nn.functional
+  X, Z, Y, v = (
+    torch.tensor(np.asarray(x[0]))
+    for x in (task.data.X, task.data.Z, task.data.Y, task.data.v)
+  )
+
+  def run(steps: int):
+    names = ('W',) if form == 'w' else ('K', 'Q')
+    params = [
+      torch.nn.Parameter(torch.tensor(getattr(task, x)[0].copy()))
+      for x in names
+    ]
+    optimiser = torch.optim.SGD(params, lr=ETA)
+    for _ in range(steps):
+      optimiser.zero_grad()
+      W = params[0] if form == 'w' else params[0] @ params[1].T
+      logits = torch.einsum('ntd,nd->nt', X, Z @ W.T)
+      share = torch.softmax(logits, -1)
+      margin = Y * torch.einsum('nt,ntd,d->n', share, X, v)
+      loss = F.softplus(-margin).mean()
+      if form == 'kq':
+        loss = loss + EPS * sum((p**2).sum() for p in params)
+      loss.backward()
+      with torch.no_grad():
+        for p in params:
+          p.grad /= p.grad.norm() + EPS
+      optimiser.step()
+    W = params[0] if form == 'w' else params[0] @ params[1].T
+    return W.detach().numpy()[None]
+
+  return run
+
+
+def torch_batched(task: Task, form: str) -> Callable[[int], Any]:
+  """All instances in one tensor: what is left is the formulation."""
+  torch = _torch()
+  F = torch.nn.functional
+  X, Z, Y, v = (
+    torch.tensor(np.asarray(x))
+    for x in (task.data.X, task.data.Z, task.data.Y, task.data.v)
+  )
+
+  def run(steps: int):
+    names = ('W',) if form == 'w' else ('K', 'Q')
+    params = [
+      torch.tensor(getattr(task, x).copy(), requires_grad=True) for x in names
+    ]
+    for _ in range(steps):
+      W = params[0] if form == 'w' else params[0] @ params[1].mT
+      logits = torch.einsum('bntd,bnd->bnt', X, Z @ W.mT)
+      share = torch.softmax(logits, -1)
+      margin = Y * torch.einsum(
+        'bnt,bnt->bn', share, (X @ v[:, :, None].unsqueeze(1))[..., 0]
+      )
+      loss = F.softplus(-margin).mean(-1).sum()
+      if form == 'kq':
+        loss = loss + EPS * sum((p**2).sum() for p in params)
+      grads = torch.autograd.grad(loss, params)
+      with torch.no_grad():
+        for p, g in zip(params, grads, strict=True):
+          p -= ETA * g / (g.flatten(1).norm(dim=1)[:, None, None] + EPS)
+    W = params[0] if form == 'w' else params[0] @ params[1].mT
+    return W.detach().numpy()
+
+  return run
+
+
+def ours_solve(task: Task, norm: str) -> Callable[[int], Any]:
+  """Repeats a batch of solves for the best tokens: s batches -> norms."""
+
+  def one(X, Z, gamma):
+    rows = sc.margin_rows(X, Z, jnp.argmax(gamma, -1))
+    return svm(rows, norm, queries=len(Z)).certificate.primal
+
+  go = jax.jit(jax.vmap(one))
+  X, Z, gamma = jax.device_put((task.data.X, task.data.Z, task.data.gamma))
+
+  def run(times: int):
+    found = None
+    for _ in range(times):
+      found = jax.block_until_ready(go(X, Z, gamma))
+    return found
+
+  return run
+
+
+def cvxpy_solve(task: Task, norm: str) -> Callable[[int], Any]:
+  """One instance: s solves -> its least norm. One constraint a row."""
+  import cvxpy
+
+  X, Z, gamma = (
+    np.asarray(x[0]) for x in (task.data.X, task.data.Z, task.data.gamma)
+  )
+  d, best = X.shape[-1], gamma.argmax(-1)
+  name = {'frobenius': 'fro', 'nuclear': 'nuc'}[norm]
+
+  def run(times: int):
+    value = None
+    for _ in range(times):
+      W = cvxpy.Variable((d, d))
+      rows = [
+        (X[i, a] - X[i, t]) @ W @ Z[i] >= 1
+        for i, a in enumerate(best)
+        for t in range(X.shape[1])
+        if t != a
+      ]
+      value = cvxpy.Problem(cvxpy.Minimize(cvxpy.norm(W, name)), rows).solve()
+    return np.array([value])
+
+  return run
