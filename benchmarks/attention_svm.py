@@ -153,7 +153,7 @@ def job(seeds: int = 28_000) -> dict[str, Any]:
     subprocess.run(
       [
         *(sys.executable, '-m', 'experiments.attention_svm'),
-        *('--config=:multi_token', f'--seeds={seeds}'),
+        *('--config=:multi_token', '--config.curve=0', f'--seeds={seeds}'),
         *(f'--workdir={place}/run', '--progress=none'),
       ],
       check=True,

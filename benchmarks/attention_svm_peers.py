@@ -119,7 +119,8 @@ def torch_loop(task: Task, form: str) -> Callable[[int], Any]:
       loss.backward()
       with torch.no_grad():
         for p in params:
-          p.grad /= p.grad.norm() + EPS
+          grad: Any = p.grad
+          grad /= grad.norm() + EPS
       optimiser.step()
     W = params[0] if form == 'w' else params[0] @ params[1].T
     return W.detach().numpy()[None]

@@ -108,6 +108,11 @@ class Config:
     ('frobenius', 'nuclear'),
     'in which it is solved; own: the one that belongs to the form',
   )
+  curve: int = field(
+    0,
+    'steps between cosines of multi_token, by repeating the run; 0: none',
+    low=0,
+  )
   b1: bool = field(False, 'whether all tokens supporting W^mm is looked for')
   # Hyperparameters: traced, so that every value can be a lane.
   eta: float = field(0.1, 'step size', low=0, low_open=True)

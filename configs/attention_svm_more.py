@@ -248,6 +248,7 @@ STANDARD: dict[str, tuple[str, dict[str, Any]]] = {
       'head': 'relu',
       'method': 'autodiff',
       'epsilon': EPS,
+      'curve': 100,
       'steps': 2001,
       'records': 1,
       'seeds': 12_000,

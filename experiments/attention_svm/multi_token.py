@@ -36,8 +36,9 @@ DEEP = 1e-12  # lost tokens have no more softmax: the run is far along
 
 
 def snapshots(config: Any) -> tuple[int, ...]:
-  """Steps 1, 101, 201, ..., and the last."""
-  return tuple(sorted({*range(1, config.steps, 100), config.steps}))
+  """Steps 1, 101, 201, ..., and the last; or the last alone."""
+  between = range(1, config.steps, config.curve) if config.curve else ()
+  return tuple(sorted({*between, config.steps}))
 
 
 def arm(config: Any) -> Arm:
@@ -183,6 +184,9 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
     plotting.lanes(
       ax, np.asarray(steps), curves[:, i], title, f'C{i}', band=(0.25, 0.75)
     )
+  if len(steps) == 1:  # one point each
+    for line in ax.lines:
+      line.set(marker='o')
   ax.set(yscale='log', xlabel='gradient steps $t$', title=f'$d = {d}$')
   ax.set_ylabel(r'$1 - \cos$ of $W$ and')
   plotting.legend(ax)

@@ -14,8 +14,8 @@ A run counts only where it is clear what was kept: no share between `low` and
 `high`, at least one below, and at least one label −1 (all of them +1 leave
 nothing to decide). How many do not count is part of the result.
 
-The run is repeated, deterministic as it is, once the three are known, to see
-how it came there: `curves`.
+To see how it came there, the run is repeated, deterministic as it is, once the
+three are known: `curves`.
 
 References:
   Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector
@@ -105,7 +105,8 @@ def final(
 
   Args:
     structure: What is fixed in the compiled program.
-    times: Increasing steps at which `curves` are, the last one the run's end.
+    times: Increasing steps at which `curves` are, the last one the run's end;
+      if it is the only one, nothing is repeated.
 
   Returns:
     (state, problem, hp) -> {accepted, kept: tokens a sample, masked: the
@@ -139,8 +140,11 @@ def final(
       return state, cosines(state.params['W'])
 
     unused = jax.random.key(0)
-    start = dynamics.init(structure, unused, problem, hp)
-    _, curves = jax.lax.scan(advance, start, gaps)
+    if len(times) == 1:
+      curves = cosines(W)[None]
+    else:
+      start = dynamics.init(structure, unused, problem, hp)
+      _, curves = jax.lax.scan(advance, start, gaps)
     masked = jnp.where(kept | ~data.mask, 0, share)
     return {
       'accepted': counts,
