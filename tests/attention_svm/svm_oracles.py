@@ -72,3 +72,21 @@ def linear_program(A, norm):
     bounds = (None, None)
   found = scipy.optimize.linprog(c, rows, sides, bounds=bounds)
   return found.fun if found.status == 0 else None
+
+
+def conic(A, d, norm):
+  """min ‖W‖ s.t. A vec(W) ≥ 1 by a conic solver; None if infeasible."""
+  import cvxpy
+
+  W = cvxpy.Variable((d, A.shape[1] // d))
+  w = cvxpy.vec(W, order='C')
+  size = {
+    'frobenius': lambda: cvxpy.norm(W, 'fro'),
+    'nuclear': lambda: cvxpy.norm(W, 'nuc'),
+    'spectral': lambda: cvxpy.norm(W, 2),
+    'l1': lambda: cvxpy.norm1(w),
+    'linf': lambda: cvxpy.norm_inf(w),
+  }[norm]()
+  problem = cvxpy.Problem(cvxpy.Minimize(size), [A @ w >= 1])
+  problem.solve(solver='CLARABEL')
+  return None if problem.status == 'infeasible' else problem.value

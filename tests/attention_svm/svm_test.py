@@ -127,6 +127,21 @@ def test_linear_programs_agree(norm):
 
 
 @pytest.mark.parametrize('norm', NORMS)
+def test_conic_programs_agree(norm):
+  """With the extra `oracles`: another method, in every norm."""
+  pytest.importorskip('cvxpy')
+  for d in (2, 5):
+    X, Z, tokens = oracles.instances(6, 5, 5, d)
+    certificate = _solve(X, Z, tokens, norm).certificate
+    for i in range(len(X)):
+      A = oracles.matrices(X[i], Z[i], tokens[i])
+      least = oracles.conic(A, d, norm)
+      assert bool(certificate.feasible[i]) == (least is not None)
+      if least is not None:
+        assert certificate.primal[i] == pytest.approx(least, rel=1e-6)
+
+
+@pytest.mark.parametrize('norm', NORMS)
 def test_proved_by_its_own_certificate(norm):
   X, Z, tokens = oracles.instances(16, 6, 8, 10)
   solution = _solve(X, Z, tokens, norm)
