@@ -134,11 +134,11 @@ def test_no_stationary_point_where_other_scores_are_equal():
     G = tree['W']
     return jnp.sum(G * best) / jnp.sqrt(jnp.sum(G**2) * jnp.sum(best**2))
 
-  keys = jax.random.split(jax.random.key(5), 60)
-  scales = jnp.repeat(jnp.array([0.1, 1.0, 10.0]), 20)
+  keys = jax.random.split(jax.random.key(5), 240)
+  scales = jnp.repeat(jnp.array([0.1, 1.0, 10.0, 100.0]), 60)
   run = jax.jit(jax.vmap(cosine, (0, 0, None)), static_argnums=2)
   assert (run(keys, scales, True) < 0).all()
-  # Without that condition there are counterexamples.
+  # Without that condition there are counterexamples, one in sixteen.
   assert (run(keys, scales, False) > 0).any()
 
 
