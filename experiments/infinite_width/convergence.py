@@ -1,0 +1,73 @@
+"""The family of convergence: networks of growing width against their limits."""
+
+from typing import Any
+
+import numpy as np
+
+from configs.infinite_width_convergence import VARIANTS
+from experiments.infinite_width import (
+  convergence_claims,
+  convergence_figures,
+)
+from experiments.infinite_width.family import Family
+from framework import config as config_lib
+from framework import system as system_lib
+from framework.job import Arm
+from framework.mup import convergence
+
+__all__ = ['FAMILY', 'arm', 'times']
+
+
+def arm(config: Any) -> Arm:
+  """The system of one structural setting and its hp.
+
+  Args:
+    config: A valid config of one structural setting.
+
+  Returns:
+    An `Arm`.
+
+  Raises:
+    ConfigError: If it cannot be built, in one line.
+  """
+  c = config
+  dtype = np.dtype(c.precision)
+  try:
+    structure = convergence.Structure(
+      limit=c.limit,
+      width=c.width,
+      steps=c.steps,
+      nodes=c.nodes,
+      particles=c.particles,
+      batches=c.batches,
+      dtype=dtype,
+    )
+  except ValueError as error:
+    problem = config_lib.Problem('config', str(error), '')
+    raise config_lib.ConfigError([problem]) from None
+  hp = convergence.Hp(
+    **{name: dtype.type(getattr(c, name)) for name in convergence.Hp._fields}
+  )
+  return Arm(convergence.system(structure), hp)
+
+
+def times(config: Any) -> np.ndarray:
+  """Record times of a config: every step."""
+  return system_lib.linspaced(config.steps, 1)
+
+
+ATTRIBUTES = {
+  'error': {'long_name': 'rms of f_n − f_∞ over predictions', 'units': '1'},
+  'output': {'long_name': 'rms of f_n over predictions', 'units': '1'},
+  'stderr': {'long_name': 'standard error of f_∞, rms', 'units': '1'},
+}
+
+FAMILY = Family(
+  variants=tuple(VARIANTS),
+  hp_fields=convergence.Hp._fields,
+  arm=arm,
+  times=times,
+  claims=convergence_claims.CLAIMS,
+  figures=convergence_figures.FIGURES,
+  attributes=ATTRIBUTES,
+)
