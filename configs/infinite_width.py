@@ -9,9 +9,17 @@ in one of them may not be structure in another.
 
 from typing import Any
 
-from configs import infinite_width_maml
+from configs import (
+  infinite_width_convergence,
+  infinite_width_maml,
+  infinite_width_word2vec,
+)
 
-FAMILIES = (infinite_width_maml,)
+FAMILIES = (
+  infinite_width_maml,
+  infinite_width_word2vec,
+  infinite_width_convergence,
+)
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
   name: entry for family in FAMILIES for name, entry in family.VARIANTS.items()

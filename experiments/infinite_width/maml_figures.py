@@ -62,6 +62,7 @@ def accuracy(config: Any, ds: Any) -> dict[str, tuple]:
   right.set(xlabel='width $n$', xscale='log')
   right.set_title(f'At $t = {t}$')
   widths = [m for m in models(config) if width_of(m)]
+  sizes = sorted(width_of(m) or 1 for m in widths) or [1]
   for m in models(config):
     y = curves(config, ds, m, 'accuracy')[:, -1]
     if not np.isfinite(y).any():
@@ -84,11 +85,15 @@ def accuracy(config: Any, ds: Any) -> dict[str, tuple]:
       color='C3',
       label='published, $t = 10^4$',
     )
-    edge = max([width_of(m) or 1 for m in widths], default=1) * 4
+    edge = sizes[-1] * 4
     flat = [m for m in models(config) if m in PUBLISHED and not width_of(m)]
     right.plot(
       [edge] * len(flat), [PUBLISHED[m] for m in flat], 'x', color='C3'
     )
+    # What is published of the limits, beyond the widest.
+    right.set(xlim=(sizes[0] / 2, edge * 2), xticks=[*sizes, edge])
+    right.set_xticklabels([*map(str, sizes), r'$\infty$'])
+    right.minorticks_off()
     plotting.legend(right)
   if len(models(config)) > 6:
     fig.legend(

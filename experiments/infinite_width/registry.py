@@ -2,12 +2,16 @@
 
 from typing import Any
 
-from experiments.infinite_width import maml
+from experiments.infinite_width import convergence, maml, word2vec
 from experiments.infinite_width.family import Family
 
 __all__ = ['FAMILIES', 'family_of']
 
-FAMILIES: tuple[Family, ...] = (maml.FAMILY,)
+FAMILIES: tuple[Family, ...] = (
+  maml.FAMILY,
+  word2vec.FAMILY,
+  convergence.FAMILY,
+)
 
 
 def family_of(config: Any) -> Family:

@@ -50,6 +50,7 @@ def data_of(config: Any) -> tuple[np.ndarray, np.ndarray] | None:
 
 def arm(config: Any) -> Arm:
   """The system of one structural setting, its hp and its data."""
+  config = config.resolved()
   structure = structure_of(config)
   dtype = np.dtype(config.precision).type
   if isinstance(structure, abc_dynamics.Structure):

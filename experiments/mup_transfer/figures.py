@@ -65,6 +65,7 @@ def _coordinates(config: Any, ds: Any, optimizer: str, rate: float) -> tuple:
     out = slopes[last, check.modules.index('')]
     ax.set(yscale='log', xlabel='width $n$')
     ax.set_xscale('log', base=2)
+    ax.margins(x=0.06)  # points at the ends are whole
     ax.set_title(f'{rule_name(rule)}\noutput: $n^{{{out:.2f}}}$', fontsize=8)
   axes[0, 0].set_ylabel(f'mean $|x|$ at $t = {last}$')
   fig.legend(
@@ -75,7 +76,8 @@ def _coordinates(config: Any, ds: Any, optimizer: str, rate: float) -> tuple:
   return fig, (
     f'Coordinate check, {optimizer}, learning rate {rate:g}: the size of every '
     'activation after two steps. Flat under muP; not flat under SP and under '
-    'each mistake.'
+    'each mistake. Swapped fans cancel in the output of a ReLU network without '
+    'biases and show in between.'
   )
 
 
@@ -101,7 +103,8 @@ def _transfer(config: Any, ds: Any, optimizer: str) -> tuple:
         ax.plot(rates[best], mean[best], 'o', ms=5, color=colour)
     ax.set(xscale='log', xlabel='learning rate', title=rule_name(rule))
     ax.set_xscale('log', base=2)
-  axes[0, 0].set_ylabel(f'training loss after {config.steps} steps')
+  first = int(measure.LATE * config.steps)
+  axes[0, 0].set_ylabel(f'loss, mean of $t = {first}$ to ${config.steps}$')
   axes[0, 0].set_yscale('log')
   fig.legend(
     *axes[0, -1].get_legend_handles_labels(),

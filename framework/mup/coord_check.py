@@ -145,7 +145,8 @@ def coord_check(
   """
   if len(widths) < 2:
     raise ValueError(f'widths are {tuple(widths)}, expected two or more')
-  keys = jax.random.split(jax.random.key(0), seeds)
+  # Keys whose draws compile in a quarter of the time that Threefry's take.
+  keys = jax.random.split(jax.random.key(0, impl='rbg'), seeds)
   names: tuple[str, ...] = ()
   found = []
   for width in widths:

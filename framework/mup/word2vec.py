@@ -37,7 +37,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Key
 
-__all__ = ['Tables', 'finite', 'limit', 'table_sigmoid', 'update', 'updates']
+__all__ = [
+  'Tables',
+  'finite',
+  'limit',
+  'losses',
+  'table_sigmoid',
+  'update',
+  'updates',
+]
 
 _ENTRIES, _RANGE = 1000, 12  # of the table of the reference, [-12, 12]
 
@@ -185,6 +193,8 @@ def updates(
   lr: Float[ArrayLike, '#B'],
   weight_decay: Float[ArrayLike, ''] = 0.0,
   sigmoid: Callable[[Array], Array] = jax.nn.sigmoid,
+  *,
+  frozen: bool = False,
 ) -> tuple[Tables, Float[Array, ' B']]:
   """Tokens one after the other.
 
@@ -198,6 +208,7 @@ def updates(
     lr: η, one for all or one a token.
     weight_decay: λ.
     sigmoid: σ.
+    frozen: Whether P stays what it is, as in the limits of the GP and the NTK.
 
   Returns:
     (tables, Σ_j −ln σ(±⟨u, Q_{t_j}⟩) of every token, 0 if it has no context).
@@ -216,9 +227,40 @@ def updates(
   )
 
   def one(tables, token):
-    return _one(tables, token, sigmoid)
+    after, loss = _one(tables, token, sigmoid)
+    return (after._replace(P=tables.P) if frozen else after), loss
 
   return jax.lax.scan(one, tables, tokens)
+
+
+def losses(
+  tables: Tables, context: Int[Array, 'B C'], targets: Int[Array, 'B K']
+) -> Float[Array, ' B']:
+  """Σ_j −ln σ(±⟨u, Q_{t_j}⟩) of tokens, all with the same tables.
+
+  Args:
+    tables: P and Q.
+    context: As in `updates`.
+    targets: As in `updates`.
+
+  Returns:
+    The loss of every token, 0 if it has no context.
+
+  >>> print(losses(limit(3), jnp.array([[0]]), jnp.array([[1, 2]])).round(4))
+  [1.3863]
+  """
+
+  def one(token):
+    context, targets = token
+    there = context >= 0
+    m = jnp.sum(there)
+    rows = jnp.where(there[:, None], tables.P[context], 0)
+    f = tables.Q[targets] @ (jnp.sum(rows, 0) / jnp.maximum(m, 1))
+    sign = jnp.where(jnp.arange(len(targets)) == 0, -1, 1)
+    wanted = (targets >= 0) & (m > 0)
+    return jnp.sum(jnp.where(wanted, jax.nn.softplus(sign * f), 0))
+
+  return jax.lax.map(one, (context, targets), batch_size=64)
 
 
 def _one(tables: Tables, token: _Token, sigmoid) -> tuple[Tables, Array]:
@@ -264,8 +306,11 @@ def _prepare(context, targets, lr, decay, V: int) -> _Token:
   before = jnp.sum(same & (place[None] < place[:, None]), 1)
   total = jnp.sum(same, 1)
 
+  # Looked up: a power for each of K² entries takes longer than all the rest.
+  powers = decay ** jnp.arange(max(len(context), len(targets)) + 1, dtype=dtype)
+
   def power(n):
-    return decay ** n.astype(dtype)
+    return powers[n]
 
   gap = before[:, None] - before[None, :] - 1
   last = total[:, None] - before[None, :] - 1

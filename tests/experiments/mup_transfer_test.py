@@ -24,7 +24,6 @@ SMALL = {
       'width': (8, 16, 32),
       'optimizer': ('adam',),
       'rule': (0, 1, 4, 5, 6),
-      'lr': (0.5, 0.01),
     },
     'base_width': 8,
   },

@@ -12,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from framework.attention_svm import dynamics as attention
+from framework.data import corpus
 from framework.grokking import modular_dynamics as modular
 from framework.grokking import xor_dynamics as xor
 from framework.grokking import xor_net
 from framework.matrix_sensing import dynamics as sensing
-from framework.mup import abc_dynamics, lattice, maml_dynamics
+from framework.mup import abc_dynamics, convergence, lattice, maml_dynamics
+from framework.mup import word2vec_dynamics as word2vec
 from framework.system import System
 from tests import toy
 
@@ -198,6 +200,49 @@ def _maml(model, **options):
   return make
 
 
+def _word2vec(model, subsample=0.0, **options):
+  """Seven words of context and noise, in a text of sixty."""
+  codes = np.random.default_rng(0).integers(0, 7, 60).astype(np.int32)
+  known = corpus.Vocabulary(tuple('abcdefg'), np.bincount(codes))
+  asked = np.array([[0, 1, 2, 3]], np.int32)
+  text = corpus.Corpus(
+    codes, known, corpus.Questions(asked, ('',), np.zeros(1, np.int32), 0)
+  )
+  data, span = word2vec.prepared(text, chunk=6, window=2, subsample=subsample)
+
+  def make(dtype):
+    structure = word2vec.Structure(
+      words=60,
+      V=7,
+      span=span,
+      model=model,
+      chunk=6,
+      window=2,
+      negatives=3,
+      eval_words=4,
+      dtype=dtype,
+      **options,
+    )
+    hp = toy.typed(word2vec.Hp(0.3, 0.05), dtype)
+    system = word2vec.system(structure)._replace(observe=_size)
+    return Case(system, hp, data, TIMES)
+
+  return make
+
+
+def _to_limit(limit, **options):
+  """A small network against its limit."""
+
+  def make(dtype):
+    structure = convergence.Structure(
+      limit, width=5, steps=12, dtype=dtype, **options
+    )
+    hp = toy.typed(convergence.Hp(lr=0.1), dtype)
+    return Case(convergence.system(structure), hp, None, TIMES)
+
+  return make
+
+
 def _size(state, problem, hp):
   """Compiled in a fraction of the time of judging."""
   del problem, hp
@@ -290,6 +335,26 @@ ENTRIES: list[Entry] = [
     _maml('ntk', capacity=96),
     ('meta_lr',),
     looser=10.0,
+    precisions=('float64',),
+  ),
+  Entry('word2vec, limit', _word2vec('limit'), ('lr', 'weight_decay')),
+  Entry(
+    'word2vec, width 3, subsampled',
+    _word2vec('finite', subsample=0.05, width=3),
+    ('lr', 'weight_decay'),
+    precisions=('float64',),
+  ),
+  Entry(
+    'network to a deep linear limit',
+    _to_limit('linear_L2'),
+    ('lr', 'sigma1', 'sigma_w', 'sigma_v'),
+    looser=10.0,
+    precisions=('float64',),
+  ),
+  Entry(
+    'network to a limit of particles',
+    _to_limit('tanh_L2', particles=20, batches=2),
+    looser=100.0,
     precisions=('float64',),
   ),
 ]

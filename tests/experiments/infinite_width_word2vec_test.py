@@ -1,0 +1,96 @@
+"""From a config of word2vec to claims and figures, in seconds."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from configs.infinite_width import get_config
+from experiments.experiment import job_of
+from experiments.infinite_width import EXPERIMENT, times
+from framework import config as config_lib
+from framework import results
+from framework.data import store, text
+from tests import jobs
+
+TINY = dict(
+  seeds=2, words=400, questions=20, chunk=50, eval_words=10, records=2
+)
+
+
+def small(variant='word2vec', **fields):
+  return dataclasses.replace(get_config(variant), **(TINY | fields))
+
+
+def test_claims_and_figures(tmp_path):
+  models = ('w4', 'w8', 'w16', 'limit', 'kernel', 'limit_2v')
+  config = small(sweep={'model': models}, window=2, negatives=2)
+  config_lib.validate(config)
+  jobs.go(job_of(EXPERIMENT, config), tmp_path)
+  dataset = results.open(tmp_path)
+  claims = {c.id: c for c in EXPERIMENT.claims(config, dataset)}
+  # What is exact holds at any size; the order of widths needs the real one.
+  exact = 'start', 'kernel', 'kernel.norm', 'double.accuracy', 'double.loss'
+  assert all(claims[id].verdict == 'holds' for id in exact)
+  assert {'w4.w8', 'w8.w16', 'w16.limit', 'gap', 'features'} <= set(claims)
+  figures = EXPERIMENT.figures(config, dataset, list(claims.values()))
+  assert figures and all(caption for _, caption in figures.values())
+
+
+def test_claims_can_fail(tmp_path):
+  """Without a step nothing is learnt, and the claims say so."""
+  models = ('w4', 'limit', 'kernel')
+  config = small(sweep={'model': models}, lr=0.0)
+  jobs.go(job_of(EXPERIMENT, config), tmp_path)
+  claims = EXPERIMENT.claims(config, results.open(tmp_path))
+  verdict = {c.id: c.verdict for c in claims}
+  for id in ('w4.limit', 'features', 'kernel.trains'):
+    assert verdict[id] == 'fails', id
+
+
+def test_record_times_are_those_of_the_epochs():
+  config = get_config('word2vec')
+  assert times(config).tolist() == list(range(0, 121, 10))
+
+
+@pytest.mark.parametrize(
+  'fields, line',
+  [
+    ({'model': 'wide'}, 'config.model: got wide, expected limit, limit_2v'),
+    ({'subsample': 1e-4}, 'config.subsample: got 0.0001, expected 0 with'),
+    ({'sweep': {'window': (2, 3)}}, 'config.sweep.window: got window'),
+    ({'words': 5}, 'config.words: got 5'),
+  ],
+)
+def test_bad_input_is_one_line(fields, line):
+  config = dataclasses.replace(get_config('word2vec'), **fields)
+  with pytest.raises(config_lib.ConfigError, match=line) as caught:
+    config_lib.validate(config_lib.normalise(config))
+  assert len(str(caught.value).splitlines()) == 1
+
+
+def test_missing_text_is_one_line(monkeypatch, tmp_path):
+  monkeypatch.setenv(store.VARIABLE, str(tmp_path))
+  for corpus, line in (('wiki-0', 'questions-words.txt'), ('x', 'corpus x')):
+    config = dataclasses.replace(get_config('word2vec_text'), corpus=corpus)
+    with pytest.raises(config_lib.ConfigError, match=line) as caught:
+      job_of(EXPERIMENT, config)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_text(tmp_path):
+  if not store.there(text.CORPORA['factbook']):
+    pytest.skip(f'no text in {store.folder()}')
+  config = dataclasses.replace(
+    get_config('word2vec_text'),
+    **dict(corpus='factbook', vocabulary=500, epochs=1, records=1),
+    sweep={'model': ('w4', 'w8', 'limit', 'kernel')},
+  )
+  jobs.go(job_of(EXPERIMENT, config), tmp_path)
+  dataset = results.open(tmp_path)
+  claims = EXPERIMENT.claims(config, dataset)
+  verdict = {c.id: c.verdict for c in claims}
+  assert verdict['kernel'] == verdict['features'] == 'holds'
+  assert verdict['text8'] == 'untestable'
+  assert np.all(dataset['epoch'].values[..., -1] > 0.9)
