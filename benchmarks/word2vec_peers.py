@@ -43,8 +43,8 @@ __all__ = [
 ]
 
 Run = Callable[[int], Float[np.ndarray, '2 V V']]
-CHUNK = 100  # tokens of a step
-_CHUNKS = 20  # before they come again
+CHUNK = 1000  # tokens of a step
+_CHUNKS = 2  # before they come again
 LR, DECAY = 0.05, 1 - 0.05 * 1e-3
 _FLAGS = ('-O3', '-march=native', '-funroll-loops')  # of word2vec's makefile
 

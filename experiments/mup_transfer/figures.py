@@ -105,7 +105,7 @@ def _transfer(config: Any, ds: Any, optimizer: str) -> tuple:
     ax.set_xscale('log', base=2)
   first = int(measure.LATE * config.steps)
   axes[0, 0].set_ylabel(f'loss, mean of $t = {first}$ to ${config.steps}$')
-  axes[0, 0].set_yscale('log')
+  _plain_log(axes[0, 0])
   fig.legend(
     *axes[0, -1].get_legend_handles_labels(),
     loc='outside lower center',
@@ -116,6 +116,18 @@ def _transfer(config: Any, ds: Any, optimizer: str) -> tuple:
     'best rate of a width. Under muP the best rate stays and wider is better; '
     'under SP it moves. Losses far above the start are left out.'
   )
+
+
+def _plain_log(ax: Any) -> None:
+  """A log axis of numbers of about one order, as numbers."""
+  from matplotlib import ticker
+
+  ax.set_yscale('log')
+  low, high = ax.get_ylim()
+  few = ticker.MaxNLocator(6) if high < 3 * low else None
+  ax.yaxis.set_major_locator(few or ticker.LogLocator(subs=(1, 1.5, 2, 3, 5)))
+  ax.yaxis.set_major_formatter(ticker.StrMethodFormatter('{x:g}'))
+  ax.yaxis.set_minor_locator(ticker.NullLocator())
 
 
 def _dichotomy(config: Any, ds: Any) -> tuple:

@@ -306,7 +306,7 @@ def _prepare(context, targets, lr, decay, V: int) -> _Token:
   before = jnp.sum(same & (place[None] < place[:, None]), 1)
   total = jnp.sum(same, 1)
 
-  # Looked up: a power for each of K² entries takes longer than all the rest.
+  # Looked up: K² of them by `pow` take longer.
   powers = decay ** jnp.arange(max(len(context), len(targets)) + 1, dtype=dtype)
 
   def power(n):
