@@ -29,14 +29,6 @@ from benchmarks import attention_svm_peers as peers
 from benchmarks import timing
 from framework import results
 
-_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
-_QUICK = flags.DEFINE_bool(
-  'quick', False, 'Tiny samples: shows that it works, not how fast.'
-)
-_MANY = flags.DEFINE_integer('many', 10_000, 'Instances in one program.', 1)
-_JOB = flags.DEFINE_bool('job', False, 'Also the whole multi-token sweep.')
-_OUT = flags.DEFINE_string('out', None, 'JSON file to write.')
-
 SIZE = 6, 8, 10
 LANES = 100
 STEPS = 2000
@@ -193,8 +185,8 @@ def table(found: dict[str, Any]) -> str:
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unknown argument {argv[1]!r}')
-  quick = _QUICK.value
-  rounds, seconds = (2, 0.002) if quick else (_ROUNDS.value, 0.3)
+  quick = flags.FLAGS.quick
+  rounds, seconds = (2, 0.002) if quick else (flags.FLAGS.rounds, 0.3)
   machine = timing.machine(('jax', 'jaxlib', 'numpy', 'torch', 'cvxpy'))
   print(*(f'{k}: {v}' for k, v in machine.items()), sep='\n')
   for package in ('torch', 'cvxpy'):
@@ -214,13 +206,13 @@ def main(argv: Sequence[str]) -> None:
     ratio, aim = found['ratio'], found['aim']
     print(f'{found["task"]}: {ratio:.0f} x, aim {aim:g}: {verdict}')
   crowd = timing.in_fresh_process(
-    'all', many, 3 if quick else _MANY.value, 2 if quick else STEPS
+    'all', many, 3 if quick else flags.FLAGS.many, 2 if quick else STEPS
   )
   print(
     f'{crowd["instances"]} instances x {crowd["steps"]} steps in one program: '
     f'{crowd["wall_seconds"]:.1f} s, {crowd["cpu_seconds"]:.1f} s of CPU time'
   )
-  whole = job() if _JOB.value else None
+  whole = job() if flags.FLAGS.job else None
   if whole:
     print(
       f'multi-token sweep: {whole["wall_seconds"]:.0f} s on the wall, aim '
@@ -228,7 +220,7 @@ def main(argv: Sequence[str]) -> None:
     )
   load = timing.machine(())['load_1min']
   print(f'load (1 min) before {machine["load_1min"]:.2f}, after {load:.2f}')
-  if _OUT.value:
+  if flags.FLAGS.out:
     made = {
       'machine': machine,
       'load_1min_after': load,
@@ -237,8 +229,20 @@ def main(argv: Sequence[str]) -> None:
       'many': crowd,
       'job': whole,
     }
-    pathlib.Path(_OUT.value).write_text(json.dumps(made, indent=1))
+    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(made, indent=1))
+
+
+def _define_flags() -> None:
+  """Of the command alone: a module that is imported defines none."""
+  flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
+  flags.DEFINE_bool(
+    'quick', False, 'Tiny samples: shows that it works, not how fast.'
+  )
+  flags.DEFINE_integer('many', 10_000, 'Instances in one program.', 1)
+  flags.DEFINE_bool('job', False, 'Also the whole multi-token sweep.')
+  flags.DEFINE_string('out', None, 'JSON file to write.')
 
 
 if __name__ == '__main__':
+  _define_flags()
   app.run(main)

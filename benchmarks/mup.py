@@ -31,16 +31,6 @@ from framework.mup import coord_check, initialisers, optimizers
 from framework.mup.models import Perceptron
 from framework.mup.net import parametrise
 
-_SIZE = flags.DEFINE_string('size', '784x32x16000', 'd x tasks x stored rows.')
-_ROUNDS = flags.DEFINE_integer('rounds', 7, 'Samples of each row.', 1)
-_QUICK = flags.DEFINE_bool(
-  'quick', False, 'Tiny samples: shows that it works, not how fast.'
-)
-_WIDTHS = flags.DEFINE_list(
-  'widths', ['64', '128', '256', '512', '1024', '2048'], 'Of the check.'
-)
-_OUT = flags.DEFINE_string('out', None, 'JSON file to write.')
-
 OURS, PLAIN = 'ours', 'torch, task by task'
 ALGEBRA = 'torch, our algebra'
 # torch task by task over ours
@@ -183,8 +173,8 @@ def _parsed(size: str) -> tuple[int, int, int]:
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unknown argument {argv[1]!r}')
-  size, widths = _parsed(_SIZE.value), tuple(map(int, _WIDTHS.value))
-  sample = (2, 0.002, 1) if _QUICK.value else (_ROUNDS.value, 0.3)
+  size, widths = _parsed(flags.FLAGS.size), tuple(map(int, flags.FLAGS.widths))
+  sample = (2, 0.002, 1) if flags.FLAGS.quick else (flags.FLAGS.rounds, 0.3)
   machine = timing.machine(('jax', 'jaxlib', 'numpy', 'torch'))
   print(*(f'{k}: {v}' for k, v in machine.items()), sep='\n')
   if missing := peers.torch_missing():
@@ -210,7 +200,7 @@ def main(argv: Sequence[str]) -> None:
   )
   load = timing.machine(())['load_1min']
   print(f'load (1 min) before {machine["load_1min"]:.2f}, after {load:.2f}')
-  if _OUT.value:
+  if flags.FLAGS.out:
     results = {
       'machine': machine,
       'load_1min_after': load,
@@ -219,8 +209,22 @@ def main(argv: Sequence[str]) -> None:
       'targets': aimed,
       'check': grid,
     }
-    pathlib.Path(_OUT.value).write_text(json.dumps(results, indent=1))
+    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(results, indent=1))
+
+
+def _define_flags() -> None:
+  """Of the command alone: a module that is imported defines none."""
+  flags.DEFINE_string('size', '784x32x16000', 'd x tasks x stored rows.')
+  flags.DEFINE_integer('rounds', 7, 'Samples of each row.', 1)
+  flags.DEFINE_bool(
+    'quick', False, 'Tiny samples: shows that it works, not how fast.'
+  )
+  flags.DEFINE_list(
+    'widths', ['64', '128', '256', '512', '1024', '2048'], 'Of the check.'
+  )
+  flags.DEFINE_string('out', None, 'JSON file to write.')
 
 
 if __name__ == '__main__':
+  _define_flags()
   app.run(main)

@@ -22,12 +22,6 @@ from absl import app, flags
 from benchmarks import timing
 from benchmarks import word2vec_peers as peers
 
-_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
-_QUICK = flags.DEFINE_bool(
-  'quick', False, 'Tiny samples: shows that it works, not how fast.'
-)
-_OUT = flags.DEFINE_string('out', None, 'JSON file to write.')
-
 LIMIT, DOUBLE = 'ours, limit, S = V', 'ours, limit, S = 2V'
 WIDTHS = 16, 64, 256
 C_LOOP = 'C, line by line, S = 2V'
@@ -116,7 +110,9 @@ def targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unknown argument {argv[1]!r}')
-  rounds, seconds = (2, 0.002) if _QUICK.value else (_ROUNDS.value, 0.3)
+  rounds, seconds = (
+    (2, 0.002) if flags.FLAGS.quick else (flags.FLAGS.rounds, 0.3)
+  )
   machine = timing.machine(('jax', 'jaxlib', 'numpy', 'torch'))
   print(*(f'{k}: {v}' for k, v in machine.items()), sep='\n')
   for name, missing in (
@@ -137,15 +133,25 @@ def main(argv: Sequence[str]) -> None:
     print(f'{found["name"]}: {found["ratio"]:.1f} x, aim {TARGET:g}: {verdict}')
   load = timing.machine(())['load_1min']
   print(f'load (1 min) before {machine["load_1min"]:.2f}, after {load:.2f}')
-  if _OUT.value:
+  if flags.FLAGS.out:
     results = {
       'machine': machine,
       'load_1min_after': load,
       'rows': rows,
       'targets': aimed,
     }
-    pathlib.Path(_OUT.value).write_text(json.dumps(results, indent=1))
+    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(results, indent=1))
+
+
+def _define_flags() -> None:
+  """Of the command alone: a module that is imported defines none."""
+  flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
+  flags.DEFINE_bool(
+    'quick', False, 'Tiny samples: shows that it works, not how fast.'
+  )
+  flags.DEFINE_string('out', None, 'JSON file to write.')
 
 
 if __name__ == '__main__':
+  _define_flags()
   app.run(main)

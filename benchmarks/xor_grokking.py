@@ -29,14 +29,6 @@ from absl import app, flags
 from benchmarks import timing
 from benchmarks import xor_grokking_peers as peers
 
-_SIZE = flags.DEFINE_string('size', '200x40000x1000', 'n x p x m.')
-_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
-_QUICK = flags.DEFINE_bool(
-  'quick', False, 'Tiny samples: shows that it works, not how fast.'
-)
-_JOB = flags.DEFINE_bool('job', False, 'Also run and time the paper variant.')
-_OUT = flags.DEFINE_string('out', None, 'JSON file to write.')
-
 OURS, EXPLICIT = 'ours, Gram', 'ours, in R^p'
 TORCH, CLOSED = 'torch, in R^p, autograd', 'torch, in R^p, closed form'
 TORCH_GRAM, NUMPY_GRAM = 'torch, Gram', 'numpy, Gram'
@@ -148,8 +140,10 @@ def _parsed(size: str) -> tuple[int, int, int]:
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unknown argument {argv[1]!r}')
-  size = _parsed(_SIZE.value)
-  rounds, seconds = (2, 0.002) if _QUICK.value else (_ROUNDS.value, 0.3)
+  size = _parsed(flags.FLAGS.size)
+  rounds, seconds = (
+    (2, 0.002) if flags.FLAGS.quick else (flags.FLAGS.rounds, 0.3)
+  )
   machine = timing.machine(('jax', 'jaxlib', 'numpy', 'torch'))
   print(*(f'{k}: {v}' for k, v in machine.items()), sep='\n')
   if missing := peers.torch_missing():
@@ -165,7 +159,7 @@ def main(argv: Sequence[str]) -> None:
       continue
     verdict = 'met' if found['met'] else 'not met'
     print(f'{found["dtype"]}: {ratio:.0f} x torch, aim {TARGET:g}: {verdict}')
-  job = paper_job() if _JOB.value else None
+  job = paper_job() if flags.FLAGS.job else None
   if job:
     print(
       f'paper variant: {job["wall_seconds"]:.0f} s on the wall, '
@@ -173,7 +167,7 @@ def main(argv: Sequence[str]) -> None:
     )
   load = timing.machine(())['load_1min']
   print(f'load (1 min) before {machine["load_1min"]:.2f}, after {load:.2f}')
-  if _OUT.value:
+  if flags.FLAGS.out:
     results = {
       'machine': machine,
       'load_1min_after': load,
@@ -182,8 +176,20 @@ def main(argv: Sequence[str]) -> None:
       'targets': aimed,
       'job': job,
     }
-    pathlib.Path(_OUT.value).write_text(json.dumps(results, indent=1))
+    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(results, indent=1))
+
+
+def _define_flags() -> None:
+  """Of the command alone: a module that is imported defines none."""
+  flags.DEFINE_string('size', '200x40000x1000', 'n x p x m.')
+  flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
+  flags.DEFINE_bool(
+    'quick', False, 'Tiny samples: shows that it works, not how fast.'
+  )
+  flags.DEFINE_bool('job', False, 'Also run and time the paper variant.')
+  flags.DEFINE_string('out', None, 'JSON file to write.')
 
 
 if __name__ == '__main__':
+  _define_flags()
   app.run(main)

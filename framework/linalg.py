@@ -23,6 +23,7 @@ __all__ = [
   'qr',
   'qr_r',
   'singular_values',
+  'solve_lower',
   'solve_spd',
   'svd',
 ]
@@ -68,6 +69,17 @@ _qr_r = one_by_one(lambda F: jnp.linalg.qr(F, mode='r'))
 _singular_values = one_by_one(lambda Z: jnp.linalg.svd(Z, compute_uv=False))
 _svd = one_by_one(lambda F: tuple(jnp.linalg.svd(F, full_matrices=False)))
 _full_svd = one_by_one(lambda F: tuple(jnp.linalg.svd(F, full_matrices=True)))
+
+
+def _lower(transposed: bool) -> Callable:
+  return one_by_one(
+    lambda L, B: jax.scipy.linalg.solve_triangular(
+      L, B, trans=int(transposed), lower=True
+    )
+  )
+
+
+_LOWER = {transposed: _lower(transposed) for transposed in (False, True)}
 _solve_spd = one_by_one(
   lambda A, B: jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(A), B)
 )
@@ -159,3 +171,15 @@ def solve_spd(
    [0.25]]
   """
   return _solve_spd(A, B)
+
+
+def solve_lower(
+  L: Float[Array, 'k k'], B: Float[Array, 'k n'], transposed: bool = False
+) -> Float[Array, 'k n']:
+  """L⁻¹B, or L⁻ᵀB, for a lower triangular L; above its diagonal nothing counts.
+
+  >>> print(solve_lower(jnp.array([[2.0, 9.0], [2.0, 1.0]]), jnp.ones((2, 1))))
+  [[0.5]
+   [0. ]]
+  """
+  return _LOWER[transposed](L, B)

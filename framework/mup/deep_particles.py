@@ -324,23 +324,12 @@ def _responses(new: _Columns, w, C) -> Float[Array, 'm M']:
   return _solve(C, w.T @ new / new.shape[0], transposed=True).T
 
 
-def _triangular(transposed: bool):
-  def solve(C, B):
-    return jax.scipy.linalg.solve_triangular(
-      C, B, trans=int(transposed), lower=True
-    )
-
-  return linalg.one_by_one(solve)
-
-
-_TRIANGULAR = {flag: _triangular(flag) for flag in (False, True)}
-
-
 def _solve(C, B: Float[Array, 'M m'], transposed: bool = False):
   """C X = B or Cᵀ X = B, zero at pivots that are: nothing depends on them."""
   there = jnp.diagonal(C) > 0
   B = jnp.where(there[:, None], B, 0) if transposed else B
-  X = _TRIANGULAR[transposed](C + jnp.diag((~there).astype(C.dtype)), B)
+  L = C + jnp.diag((~there).astype(C.dtype))
+  X = linalg.solve_lower(L, B, transposed)
   return jnp.where(there[:, None], X, 0)
 
 
