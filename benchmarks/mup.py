@@ -153,8 +153,8 @@ def targets(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ratio = times[PLAIN] / times[OURS] if PLAIN in times else None
     aim = TARGETS[found['case']]
     met = None if ratio is None else ratio >= aim
-    if (found['case'], found['dtype']) == ('order 1', 'float64'):
-      met = met is not False and times[OURS] <= STEP_TARGET
+    if met and (found['case'], found['dtype']) == ('order 1', 'float64'):
+      met = times[OURS] <= STEP_TARGET
     keys = {k: found[k] for k in ('case', 'dtype')}
     made.append({**keys, 'ratio': ratio, 'aim': aim, 'met': met})
   return made
