@@ -12,8 +12,6 @@ one program; `--job` runs the whole multi-token sweep until every d has 500 runs
 that count. PyTorch and cvxpy are optional: `pip install '.[bench,oracles]'`.
 """
 
-import json
-import pathlib
 import subprocess
 import sys
 import tempfile
@@ -218,29 +216,14 @@ def main(argv: Sequence[str]) -> None:
       f'multi-token sweep: {whole["wall_seconds"]:.0f} s on the wall, aim '
       f'{JOB_TARGET:g} s; runs that count {whole["accepted"]}, aim {ENOUGH}'
     )
-  load = timing.machine(())['load_1min']
-  print(f'load (1 min) before {machine["load_1min"]:.2f}, after {load:.2f}')
-  if flags.FLAGS.out:
-    made = {
-      'machine': machine,
-      'load_1min_after': load,
-      'tables': tables,
-      'targets': aimed,
-      'many': crowd,
-      'job': whole,
-    }
-    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(made, indent=1))
+  timing.finish(machine, tables=tables, targets=aimed, many=crowd, job=whole)
 
 
 def _define_flags() -> None:
   """Of the command alone: a module that is imported defines none."""
-  flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
-  flags.DEFINE_bool(
-    'quick', False, 'Tiny samples: shows that it works, not how fast.'
-  )
+  timing.define_flags(5)
   flags.DEFINE_integer('many', 10_000, 'Instances in one program.', 1)
   flags.DEFINE_bool('job', False, 'Also the whole multi-token sweep.')
-  flags.DEFINE_string('out', None, 'JSON file to write.')
 
 
 if __name__ == '__main__':

@@ -12,8 +12,6 @@ the time of a coordinate check over six widths, five seeds and two optimisers,
 compilation included. PyTorch is optional: `pip install '.[bench]'`.
 """
 
-import json
-import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -198,31 +196,16 @@ def main(argv: Sequence[str]) -> None:
     f'{grid["cpu_seconds"]:.1f} s of CPU time, aim {CHECK_TARGET:g} s: '
     f'{verdict}'
   )
-  load = timing.machine(())['load_1min']
-  print(f'load (1 min) before {machine["load_1min"]:.2f}, after {load:.2f}')
-  if flags.FLAGS.out:
-    results = {
-      'machine': machine,
-      'load_1min_after': load,
-      'size': size,
-      'tables': tables,
-      'targets': aimed,
-      'check': grid,
-    }
-    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(results, indent=1))
+  timing.finish(machine, size=size, tables=tables, targets=aimed, check=grid)
 
 
 def _define_flags() -> None:
   """Of the command alone: a module that is imported defines none."""
   flags.DEFINE_string('size', '784x32x16000', 'd x tasks x stored rows.')
-  flags.DEFINE_integer('rounds', 7, 'Samples of each row.', 1)
-  flags.DEFINE_bool(
-    'quick', False, 'Tiny samples: shows that it works, not how fast.'
-  )
+  timing.define_flags(7)
   flags.DEFINE_list(
     'widths', ['64', '128', '256', '512', '1024', '2048'], 'Of the check.'
   )
-  flags.DEFINE_string('out', None, 'JSON file to write.')
 
 
 if __name__ == '__main__':

@@ -15,18 +15,23 @@ import concurrent.futures
 import contextlib
 import importlib.metadata
 import itertools
+import json
 import multiprocessing
 import os
+import pathlib
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from absl import flags
 
 __all__ = [
   'Contestant',
   'Timing',
+  'define_flags',
+  'finish',
   'in_fresh_process',
   'machine',
   'measure',
@@ -203,3 +208,32 @@ def _cpu_model() -> str:
       if line.startswith('model name'):
         return line.partition(':')[2].strip()
   return platform.processor() or platform.machine()
+
+
+def define_flags(rounds: int) -> None:
+  """The flags of every command: rounds, quick, out.
+
+  Called by a module that runs as a command: one that is imported defines none.
+
+  Args:
+    rounds: Samples of each row, unless asked for others.
+  """
+  flags.DEFINE_integer('rounds', rounds, 'Samples of each row.', 1)
+  flags.DEFINE_bool(
+    'quick', False, 'Tiny samples: shows that it works, not how fast.'
+  )
+  flags.DEFINE_string('out', None, 'JSON file to write.')
+
+
+def finish(facts: dict[str, Any], **found: Any) -> None:
+  """Says what the load was, and writes all to --out.
+
+  Args:
+    facts: Of `machine`, before anything was measured.
+    **found: What was.
+  """
+  load = machine(())['load_1min']
+  print(f'load (1 min) before {facts["load_1min"]:.2f}, after {load:.2f}')
+  if flags.FLAGS.out:
+    made = {'machine': facts, 'load_1min_after': load, **found}
+    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(made, indent=1))

@@ -10,8 +10,6 @@ without which a compiler may not vectorise a sum. All make the same tables; that
 is checked. PyTorch is optional: `pip install '.[bench]'`; so is a C compiler.
 """
 
-import json
-import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -131,27 +129,9 @@ def main(argv: Sequence[str]) -> None:
       continue
     verdict = 'met' if found['met'] else 'not met'
     print(f'{found["name"]}: {found["ratio"]:.1f} x, aim {TARGET:g}: {verdict}')
-  load = timing.machine(())['load_1min']
-  print(f'load (1 min) before {machine["load_1min"]:.2f}, after {load:.2f}')
-  if flags.FLAGS.out:
-    results = {
-      'machine': machine,
-      'load_1min_after': load,
-      'rows': rows,
-      'targets': aimed,
-    }
-    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(results, indent=1))
-
-
-def _define_flags() -> None:
-  """Of the command alone: a module that is imported defines none."""
-  flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
-  flags.DEFINE_bool(
-    'quick', False, 'Tiny samples: shows that it works, not how fast.'
-  )
-  flags.DEFINE_string('out', None, 'JSON file to write.')
+  timing.finish(machine, rows=rows, targets=aimed)
 
 
 if __name__ == '__main__':
-  _define_flags()
+  timing.define_flags(5)
   app.run(main)

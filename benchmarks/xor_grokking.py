@@ -12,8 +12,6 @@ peers say how much. `--job` also times the whole `paper` variant. PyTorch is
 optional: `pip install '.[bench]'`.
 """
 
-import json
-import pathlib
 import resource
 import subprocess
 import sys
@@ -165,29 +163,14 @@ def main(argv: Sequence[str]) -> None:
       f'paper variant: {job["wall_seconds"]:.0f} s on the wall, '
       f'{job["cpu_seconds"]:.0f} s of CPU time, aim {JOB_TARGET:g} s'
     )
-  load = timing.machine(())['load_1min']
-  print(f'load (1 min) before {machine["load_1min"]:.2f}, after {load:.2f}')
-  if flags.FLAGS.out:
-    results = {
-      'machine': machine,
-      'load_1min_after': load,
-      'size': size,
-      'tables': tables,
-      'targets': aimed,
-      'job': job,
-    }
-    pathlib.Path(flags.FLAGS.out).write_text(json.dumps(results, indent=1))
+  timing.finish(machine, size=size, tables=tables, targets=aimed, job=job)
 
 
 def _define_flags() -> None:
   """Of the command alone: a module that is imported defines none."""
   flags.DEFINE_string('size', '200x40000x1000', 'n x p x m.')
-  flags.DEFINE_integer('rounds', 5, 'Samples of each row.', 1)
-  flags.DEFINE_bool(
-    'quick', False, 'Tiny samples: shows that it works, not how fast.'
-  )
+  timing.define_flags(5)
   flags.DEFINE_bool('job', False, 'Also run and time the paper variant.')
-  flags.DEFINE_string('out', None, 'JSON file to write.')
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs.attention_svm import METHODS, sizes_of
-from framework import config as config_lib
+from experiments.build import built
 from framework.attention_svm import dynamics, dynamics_outcome
 from framework.job import Arm
 
@@ -28,8 +28,8 @@ def structure_of(config: Any) -> dynamics.Structure:
   """
   method = METHODS[config.method]
   n, T, d = sizes_of(config)
-  try:
-    return dynamics.Structure(
+  return built(
+    lambda: dynamics.Structure(
       n=n,
       T=T,
       d=d,
@@ -47,9 +47,7 @@ def structure_of(config: Any) -> dynamics.Structure:
       weights=config.weights,
       dtype=_dtype(config),
     )
-  except ValueError as error:
-    problem = config_lib.Problem('config', str(error), '')
-    raise config_lib.ConfigError([problem]) from None
+  )
 
 
 def _dtype(config: Any) -> Any:

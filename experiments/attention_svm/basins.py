@@ -1,5 +1,6 @@
 """How often training finds the best tokens, over n, T and d."""
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -67,10 +68,7 @@ def arm(config: Any) -> Arm:
 def sizes(config: Any) -> list[tuple[int, int, int]]:
   """(n, T, d) of each setting."""
   given = config.sweep.get('size', (config.size,))
-  if not any(given):
-    return [sizes_of(config)]
-  found = [[int(x) for x in size.split('x')] for size in given]
-  return [(n, T, d) for n, T, d in found]
+  return [sizes_of(dataclasses.replace(config, size=x)) for x in given]
 
 
 def part(ds: Any, form: str, size: tuple[int, int, int]) -> Any:

@@ -4,14 +4,20 @@ from typing import Any
 
 import numpy as np
 
-from experiments.attention_svm.measure import PAPER, cosines, lanes, only, share
+from experiments.attention_svm.measure import (
+  OWN,
+  PAPER,
+  TRAINED,
+  cosines,
+  lanes,
+  only,
+  share,
+)
 from framework.claims import Claim, at_least, at_most, equals, untestable
 
 __all__ = ['local', 'quick']
 
-OWN = {'w': 'frobenius', 'kq': 'nuclear'}
 OTHER = {'w': 'nuclear', 'kq': 'frobenius'}
-TRAINED = {'w': 'W', 'kq': 'KQᵀ'}
 _RERUN = '100 runs of the published code'
 
 

@@ -6,7 +6,10 @@ import numpy as np
 
 from experiments.attention_svm.arms import standard
 from experiments.attention_svm.measure import (
+  FORMS,
+  OWN,
   PAPER,
+  TRAINED,
   cosines,
   lanes,
   only,
@@ -22,9 +25,7 @@ __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
 HP_FIELDS = dynamics.Hp._fields
 ATTRIBUTES: dict[str, dict[str, str]] = {}
-OWN = {'w': 'frobenius', 'kq': 'nuclear'}
 SEEN = '100 other instances with the exact gradient'
-FORMS = {'w': '$W$', 'kq': r'$KQ^\top$'}
 METHODS = {
   'exact': 'exact, float64',
   'exact32': 'exact, float32',
@@ -104,7 +105,7 @@ def _rate(ds: Any) -> list[Claim]:
 
 def _tokens(ds: Any, form: str) -> list[Claim]:
   part = only(ds, form=form, method='exact')
-  name = {'w': 'W', 'kq': '(K, Q)'}[form]
+  name = TRAINED[form]
   late = lanes(part.isel(time=-1), 'switched')
   return [
     at_least(
@@ -136,7 +137,7 @@ def _precisions(ds: Any, form: str) -> Claim:
   bound = {'w': 5e-5, 'kq': 5e-4}[form]
   return at_most(
     f'{form}.float32',
-    f'{FORMS[form].strip("$") if form == "w" else "KQᵀ"}: the mean cosine in '
+    f'{TRAINED[form]}: the mean cosine in '
     'float32 is that in float64, t ≥ 100: largest difference',
     'the gradient is a sum of products, on a scale of its own',
     bound,

@@ -8,7 +8,10 @@ from framework.attention_svm.probes import OUTCOMES
 
 __all__ = [
   'ATTRIBUTES',
+  'FORMS',
+  'OWN',
   'PAPER',
+  'TRAINED',
   'cosines',
   'lanes',
   'only',
@@ -18,6 +21,9 @@ __all__ = [
 
 PAPER = 'Tarzanagh et al. 2023'
 AXES = ('form', 'method')
+OWN = {'w': 'frobenius', 'kq': 'nuclear'}  # the norm that a form selects
+TRAINED = {'w': 'W', 'kq': 'KQᵀ'}
+FORMS = {'w': '$W$', 'kq': r'$KQ^\top$'}  # the same in figures
 
 
 def prepared(config: Any, dataset: Any) -> Any:

@@ -7,8 +7,8 @@ import numpy as np
 
 from configs.attention_svm import sizes_of
 from experiments.attention_svm.arms import hp_of, structure_of
-from experiments.attention_svm.build import built
-from experiments.attention_svm.measure import PAPER
+from experiments.attention_svm.measure import PAPER, lanes, only
+from experiments.build import built
 from framework.attention_svm import dynamics, multi_token
 from framework.claims import Claim, at_least, at_most, untestable
 from framework.job import Arm
@@ -59,11 +59,7 @@ def dims(config: Any) -> tuple[int, ...]:
 
 def cell(ds: Any, name: str, d: int) -> np.ndarray:
   """An observation at one dimension, (seeds, ...)."""
-  found = ds[name]
-  if 'd' in found.dims:
-    found = found.sel(d=d)
-  extra = [x for x in found.dims if x != 'seed' and not x.startswith(name)]
-  return found.isel(dict.fromkeys(extra, 0)).values
+  return lanes(only(ds, d=d), name)
 
 
 def ends(ds: Any, d: int) -> dict[str, np.ndarray]:

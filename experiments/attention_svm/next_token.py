@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.attention_svm.build import built, hp_of
 from experiments.attention_svm.measure import lanes
+from experiments.build import built, hp_of
 from framework import fits
 from framework.attention_svm import next_token
 from framework.claims import Claim, at_least, at_most, untestable, within

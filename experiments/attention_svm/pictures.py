@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.attention_svm.measure import cosines, lanes, only
+from experiments.attention_svm.measure import FORMS, cosines, lanes, only
 
 __all__ = ['convergence']
 
-_NAMES = {'w': r'$W$', 'kq': r'$KQ^\top$'}
 _NORMS = {'frobenius': 'Frobenius SVM', 'nuclear': 'nuclear SVM'}
 
 
@@ -23,7 +22,7 @@ def convergence(config: Any, ds: Any) -> dict[str, tuple]:
   for ax, form in zip(axes, forms, strict=False):
     part = only(ds, form=form)
     ax.set(xscale='log', xlabel='gradient steps $t$', ylim=(-0.3, 1.05))
-    ax.set_title(f'training {_NAMES[form]}')
+    ax.set_title(f'training {FORMS[form]}')
     plotting.lanes(
       ax, t[later], lanes(part, 'share')[:, later], 'largest softmax', 'C2'
     )
@@ -38,7 +37,7 @@ def convergence(config: Any, ds: Any) -> dict[str, tuple]:
   for colour, form in zip(('C0', 'C1'), forms, strict=False):
     norm = 'nuclear' if form == 'kq' else 'frobenius'
     off = np.maximum(1 - cosines(only(ds, form=form), norm)[:, later], 1e-16)
-    plotting.lanes(ax, t[later], off, _NAMES[form], colour, band=(0.1, 0.9))
+    plotting.lanes(ax, t[later], off, FORMS[form], colour, band=(0.1, 0.9))
     ends.append(np.median(off[:, -1]))
   if config.method.startswith('exact'):
     tail = t[t >= t[-1] / 10]

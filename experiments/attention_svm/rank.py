@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.attention_svm.build import built
 from experiments.attention_svm.measure import PAPER
+from experiments.build import built
 from framework.attention_svm import separation
 from framework.claims import Claim, at_least, at_most, equals, untestable
 from framework.job import Arm

@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.attention_svm.build import built, hp_of
 from experiments.attention_svm.measure import only
+from experiments.build import built, hp_of
 from framework.attention_svm import pretrained
 from framework.claims import Claim, at_least, at_most, untestable
 from framework.data import attention

@@ -6,7 +6,10 @@ import numpy as np
 
 from experiments.attention_svm.arms import hp_of, norms_of, structure_of
 from experiments.attention_svm.measure import (
+  FORMS,
+  OWN,
   PAPER,
+  TRAINED,
   cosines,
   lanes,
   only,
@@ -25,8 +28,6 @@ ATTRIBUTES = {
   'Z': {'long_name': 'queries', 'units': '1'},
   'there': {'long_name': 'which tokens there are', 'units': '1'},
 }
-OWN = {'w': 'frobenius', 'kq': 'nuclear'}
-FORMS = {'w': '$W$', 'kq': r'$KQ^\top$'}
 DATA = {'opposed': 'opposed inputs', 'shared': 'a good token each'}
 
 
@@ -59,7 +60,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   for data, form in settings(config, ds):
     part = only(ds, data=data, form=form)
     done = share(part, 'global', 'local')
-    name = {'w': 'W', 'kq': 'KQᵀ'}[form]
+    name = TRAINED[form]
     last = cosines(part, OWN[form])[:, -1]
     made += [
       at_least(

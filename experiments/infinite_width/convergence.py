@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from configs.infinite_width_convergence import VARIANTS
+from experiments.build import built, hp_of
 from experiments.infinite_width import (
   convergence_claims,
   convergence_figures,
 )
 from experiments.infinite_width.family import Family
-from framework import config as config_lib
 from framework import system as system_lib
 from framework.job import Arm
 from framework.mup import convergence
@@ -30,25 +30,18 @@ def arm(config: Any) -> Arm:
   Raises:
     ConfigError: If it cannot be built, in one line.
   """
-  c = config
-  dtype = np.dtype(c.precision)
-  try:
-    structure = convergence.Structure(
-      limit=c.limit,
-      width=c.width,
-      steps=c.steps,
-      nodes=c.nodes,
-      particles=c.particles,
-      batches=c.batches,
-      dtype=dtype,
+  structure = built(
+    lambda: convergence.Structure(
+      limit=config.limit,
+      width=config.width,
+      steps=config.steps,
+      nodes=config.nodes,
+      particles=config.particles,
+      batches=config.batches,
+      dtype=np.dtype(config.precision),
     )
-  except ValueError as error:
-    problem = config_lib.Problem('config', str(error), '')
-    raise config_lib.ConfigError([problem]) from None
-  hp = convergence.Hp(
-    **{name: dtype.type(getattr(c, name)) for name in convergence.Hp._fields}
   )
-  return Arm(convergence.system(structure), hp)
+  return Arm(convergence.system(structure), hp_of(convergence.Hp, config))
 
 
 def times(config: Any) -> np.ndarray:

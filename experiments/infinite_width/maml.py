@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs.infinite_width_maml import KERNELS, VARIANTS, width_of
+from experiments.build import built, hp_of
 from experiments.infinite_width import maml_claims, maml_figures
 from experiments.infinite_width.family import Family
-from framework import config as config_lib
 from framework import system as system_lib
-from framework.data import omniglot, store
+from framework.data import omniglot
 from framework.job import Arm
 from framework.mup import maml_dynamics as dynamics
 
@@ -36,8 +36,8 @@ def structure_of(
   drawings = config.task == 'omniglot'
   kernel = config.model in KERNELS
   need = config.steps * config.tasks * config.ways * config.queries
-  try:
-    return dynamics.Structure(
+  return built(
+    lambda: dynamics.Structure(
       model=config.model if width is None else 'finite',
       width=width,
       d=784 if drawings else config.d,
@@ -55,9 +55,7 @@ def structure_of(
       capacity=(config.capacity or need) if kernel else 0,
       dtype=jnp.dtype(config.kernel_precision if kernel else config.precision),
     )
-  except ValueError as error:
-    problem = config_lib.Problem('config', str(error), '')
-    raise config_lib.ConfigError([problem]) from None
+  )
 
 
 def arm(config: Any) -> Arm:
@@ -73,17 +71,10 @@ def arm(config: Any) -> Arm:
     ConfigError: If it cannot be built or data is missing, in one line.
   """
   c = config.resolved()
-  dtype = np.dtype(c.precision)
-  hp = dynamics.Hp(
-    **{name: dtype.type(getattr(c, name)) for name in dynamics.Hp._fields}
-  )
+  hp = hp_of(dynamics.Hp, c)
   data, classes = None, (0, 0)
   if c.task == 'omniglot':
-    try:
-      drawings = omniglot.load()
-    except store.DataError as error:
-      problem = config_lib.Problem('config.task', str(error), '')
-      raise config_lib.ConfigError([problem]) from None
+    drawings = built(omniglot.load, 'config.task')
     train = omniglot.rotated(drawings.train)
     classes = len(train), len(drawings.test)
     tables = train, drawings.test

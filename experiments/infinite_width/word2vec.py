@@ -8,9 +8,9 @@ import numpy as np
 
 from configs.infinite_width_maml import width_of
 from configs.infinite_width_word2vec import SYNTHETIC, VARIANTS
+from experiments.build import built, hp_of
 from experiments.infinite_width import word2vec_claims, word2vec_figures
 from experiments.infinite_width.family import Family
-from framework import config as config_lib
 from framework import system as system_lib
 from framework.data import corpus as corpus_lib
 from framework.job import Arm
@@ -48,36 +48,36 @@ def structure_of(
   Raises:
     ConfigError: If it cannot be built or a text is missing, in one line.
   """
-  try:
-    text = _text(config)
-    data, span = dynamics.prepared(
-      text,
+  return built(lambda: _structure_of(config), 'config.corpus')
+
+
+def _structure_of(config: Any) -> tuple:
+  text = _text(config)
+  data, span = dynamics.prepared(
+    text,
+    chunk=config.chunk,
+    window=config.window,
+    subsample=config.subsample,
+  )
+  V = len(text.vocabulary.words)
+  width = width_of(config.model)
+  return (
+    dynamics.Structure(
+      words=len(text.codes),
+      V=V,
+      span=span,
+      model='finite' if width else config.model.removesuffix('_2v'),
+      width=2 * V if config.model == 'limit_2v' else width,
       chunk=config.chunk,
       window=config.window,
-      subsample=config.subsample,
-    )
-    V = len(text.vocabulary.words)
-    width = width_of(config.model)
-    return (
-      dynamics.Structure(
-        words=len(text.codes),
-        V=V,
-        span=span,
-        model='finite' if width else config.model.removesuffix('_2v'),
-        width=2 * V if config.model == 'limit_2v' else width,
-        chunk=config.chunk,
-        window=config.window,
-        negatives=config.negatives,
-        epochs=config.epochs,
-        eval_words=config.eval_words,
-        dtype=jnp.dtype(config.precision),
-      ),
-      data,
-      text,
-    )
-  except ValueError as error:
-    problem = config_lib.Problem('config.corpus', str(error), '')
-    raise config_lib.ConfigError([problem]) from None
+      negatives=config.negatives,
+      epochs=config.epochs,
+      eval_words=config.eval_words,
+      dtype=jnp.dtype(config.precision),
+    ),
+    data,
+    text,
+  )
 
 
 def arm(config: Any) -> Arm:
@@ -93,17 +93,15 @@ def arm(config: Any) -> Arm:
     ConfigError: If it cannot be built or a text is missing, in one line.
   """
   structure, data, text = structure_of(config)
-  dtype = np.dtype(config.precision)
-  hp = dynamics.Hp(
-    **{name: dtype.type(getattr(config, name)) for name in dynamics.Hp._fields}
-  )
   asked = len(text.questions.rows)
   notes = {
     'text': f'{structure.words} words, a vocabulary of {structure.V}',
     'questions': f'{asked}; {text.questions.dropped} others have words that '
     'are not in it',
   }
-  return Arm(dynamics.system(structure), hp, data, None, notes)
+  return Arm(
+    dynamics.system(structure), hp_of(dynamics.Hp, config), data, None, notes
+  )
 
 
 def times(config: Any) -> np.ndarray:

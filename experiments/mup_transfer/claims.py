@@ -196,10 +196,11 @@ def _sp_drift(config: Any, optimizer: str, moved: float) -> Claim:
     '(factors of two)',
     f'{TP5}: Figure 1',
   )
+  bound = math.floor(_SP_DRIFT[optimizer] * math.log2(widths[-1] / widths[0]))
   if optimizer == 'sgd' and config.task != 'text':
     d = structure_of(config).inputs
     expected = math.log2((d + widths[-1]) / (d + widths[0]))
-    if expected < 2:
+    if expected < bound:
       reason = (
         f'needs widths that outweigh the {d} inputs: log2 of d + n, which '
         f'limits the rate, gains {expected:.1f} from {widths[0]} to '
@@ -208,7 +209,7 @@ def _sp_drift(config: Any, optimizer: str, moved: float) -> Claim:
       return untestable(*what, reason)
   return at_least(
     *what,
-    math.floor(_SP_DRIFT[optimizer] * math.log2(widths[-1] / widths[0])),
+    bound,
     moved,
     derivation='what was measured with the reference package over widths 64 to '
     '1024, a doubling, in whole steps; layers that grow move by a factor of '

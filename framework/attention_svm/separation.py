@@ -98,22 +98,20 @@ def system(structure: Structure) -> System:
 
 def _sample(s: Structure, key: Key[Array, ''], hp: Hp) -> Problem:
   """`instances.sphere` in hp.dims dimensions, zeros in the others."""
-  keys = jax.random.split(key, 5)
-  there = jnp.arange(s.d) < hp.dims
+  key_data, key_noise = jax.random.split(key)
+  data = instances.sphere(key_data, s.n, s.T, s.d, s.dtype)
 
-  def unit(key, *shape):
-    x = instances.normal(key, (*shape, s.d), s.dtype)
-    x = jnp.where(jnp.broadcast_to(there, x.shape), x, 0)
+  def within(x):
+    used = jnp.broadcast_to(jnp.arange(s.d) < hp.dims, x.shape)
+    x = jnp.where(used, x, 0)
     return x / jnp.sqrt(jnp.sum(x**2, -1, keepdims=True))
 
-  v, X, Z = unit(keys[0]), unit(keys[2], s.n, s.T), unit(keys[3], s.n)
-  Y = jax.random.rademacher(keys[1], (s.n,), s.dtype)
-  mask = jnp.ones((s.n, s.T), bool)
-  gamma = attention.scores(X, Y, v)
+  X, Z, v = (within(x) for x in (data.X, data.Z, data.v))
+  gamma = attention.scores(X, data.Y, v)
   # A solver errs where its problem is: between the spans of X and Z.
-  E = instances.normal(keys[4], (s.n, s.d), s.dtype)
-  noise = jnp.where(there[:, None], E.T @ Z, 0)
-  return Problem(instances.Instance(X, Z, Y, v, gamma, mask), noise)
+  E = instances.normal(key_noise, (s.n, s.d), s.dtype)
+  noise = jnp.where((jnp.arange(s.d) < hp.dims)[:, None], E.T @ Z, 0)
+  return Problem(data._replace(X=X, Z=Z, v=v, gamma=gamma), noise)
 
 
 def _observe(s: Structure, problem: Problem) -> dict[str, Array]:

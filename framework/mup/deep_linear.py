@@ -37,6 +37,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int
 
 from framework.mup.finite import Loss, squared_loss
+from framework.mup.sizes import check_sizes
 
 __all__ = ['State', 'apply', 'init', 'step']
 
@@ -99,12 +100,7 @@ def init(
   >>> init(3, 20, 2, 1).hF.shape
   (3, 20, 20)
   """
-  for name, value in (
-    *(('depth', depth), ('capacity', capacity)),
-    *(('d', d), ('k', k)),
-  ):
-    if value < 1:
-      raise ValueError(f'{name} is {value}, expected an integer >= 1')
+  check_sizes(depth=depth, capacity=capacity, d=d, k=k)
   sigmas = [sigma1, *[sigma_w] * (depth - 1), sigma_v]
   M = capacity
 

@@ -39,6 +39,7 @@ from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Key
 
 from framework import linalg
 from framework.mup.finite import Loss, squared_loss
+from framework.mup.sizes import check_sizes
 
 __all__ = ['Estimate', 'State', 'apply', 'estimate', 'init', 'step']
 
@@ -121,12 +122,7 @@ def init(
   >>> init(jax.random.key(0), 100, 3, 20, 2, 1).F.w.shape
   (2, 100, 20)
   """
-  for name, value in (
-    *(('particles', particles), ('depth', depth), ('capacity', capacity)),
-    *(('d', d), ('k', k)),
-  ):
-    if value < 1:
-      raise ValueError(f'{name} is {value}, expected an integer >= 1')
+  check_sizes(particles=particles, depth=depth, capacity=capacity, d=d, k=k)
   N, M, between = particles, capacity, depth - 1
   key_u, key_v = jax.random.split(key)
 

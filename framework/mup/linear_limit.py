@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
 from framework import linalg
+from framework.mup.sizes import check_sizes
 
 __all__ = [
   'Params',
@@ -76,7 +77,7 @@ def init(
   [[3. 0. 0.]
    [0. 3. 0.]] [[0.  0.  0.5]] [0. 0. 0.]
   """
-  _check(d=d, k=k)
+  check_sizes(d=d, k=k)
   eye = jnp.eye(d + k, dtype=dtype)
   return Params(
     jnp.asarray(sigma1, dtype) * eye[:, :d],
@@ -152,7 +153,7 @@ def sample(key: Key[Array, ''], params: Params, n: int) -> Params:
   >>> net.W1.shape, bool(abs(jnp.sum(net.W1[:, 0] ** 2) - 1) < 0.1)
   ((1000, 3), True)
   """
-  _check(n=n)
+  check_sizes(n=n)
   h, dtype = params.b.shape[0], params.W1.dtype
   return _seen_through(_omega(key, n, h, dtype), params)
 
@@ -212,7 +213,7 @@ def finite(
   >>> bool(jnp.allclose(one.W1, sample(jax.random.key(0), init(3, 2), 4).W1))
   True
   """
-  _check(d=d, k=k, n=n)
+  check_sizes(d=d, k=k, n=n)
   Omega = _omega(key, n, d + k, dtype) / jnp.sqrt(jnp.asarray(n, dtype))
   return Params(
     jnp.asarray(sigma1, dtype) * Omega[:, :d],
@@ -229,9 +230,3 @@ def _seen_through(Omega: Float[Array, 'n h'], limit: Params) -> Params:
   n = Omega.shape[0]
   Omega = Omega / jnp.sqrt(jnp.asarray(n, Omega.dtype))
   return Params(Omega @ limit.W1, limit.W2 @ Omega.T, Omega @ limit.b)
-
-
-def _check(**sizes: int) -> None:
-  for name, value in sizes.items():
-    if value < 1:
-      raise ValueError(f'{name} is {value}, expected an integer >= 1')

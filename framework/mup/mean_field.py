@@ -29,6 +29,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
 from framework.mup.finite import Loss, squared_loss
+from framework.mup.sizes import check_sizes
 
 __all__ = ['State', 'apply', 'grid', 'particles', 'quadrature', 'step']
 
@@ -107,7 +108,7 @@ def quadrature(
   Traceback (most recent call last):
   ValueError: d + k is 4, expected at most 3 for a grid; take particles
   """
-  _check(d=d, k=k)
+  check_sizes(d=d, k=k)
   where, weight = grid(d + k, nodes)
   z = jnp.asarray(where, dtype)
   return _start(z, jnp.asarray(weight, dtype), d, sigma1, sigma_v)
@@ -142,7 +143,7 @@ def particles(
   >>> particles(jax.random.key(0), 4, 2, 100).U.shape
   (100, 4)
   """
-  _check(d=d, k=k, n=n)
+  check_sizes(d=d, k=k, n=n)
   z = jax.random.normal(key, (n, d + k), dtype)
   return _start(z, jnp.full(n, 1 / n, dtype), d, sigma1, sigma_v)
 
@@ -210,9 +211,3 @@ def _start(z, weight, d: int, sigma1, sigma_v) -> State:
     jnp.asarray(sigma_v, z.dtype) * z[:, d:],
     weight,
   )
-
-
-def _check(**sizes: int) -> None:
-  for name, value in sizes.items():
-    if value < 1:
-      raise ValueError(f'{name} is {value}, expected an integer >= 1')

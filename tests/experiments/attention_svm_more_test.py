@@ -12,7 +12,8 @@ import xarray
 
 from configs import attention_svm as configs
 from configs import attention_svm_more as more
-from experiments.attention_svm import EXPERIMENT, build
+from experiments import build
+from experiments.attention_svm import EXPERIMENT
 from experiments.attention_svm import more as modules
 from experiments.experiment import job_of
 from framework import config as config_lib

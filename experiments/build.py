@@ -1,4 +1,4 @@
-"""What the arms of different systems share."""
+"""From a config to what an arm is built of: shared by experiments."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,12 @@ from framework import config as config_lib
 __all__ = ['built', 'hp_of']
 
 
-def built(make: Callable[[], Any]) -> Any:
+def built(make: Callable[[], Any], path: str = 'config') -> Any:
   """What `make` returns; what it refuses is a problem of the config.
 
   Args:
     make: Builds a structure or reads data.
+    path: The field that is to blame.
 
   Returns:
     Its result.
@@ -25,7 +26,7 @@ def built(make: Callable[[], Any]) -> Any:
   try:
     return make()
   except ValueError as error:
-    problem = config_lib.Problem('config', str(error), '')
+    problem = config_lib.Problem(path, str(error), '')
     raise config_lib.ConfigError([problem]) from None
 
 

@@ -1,0 +1,21 @@
+"""Sizes that a caller gives."""
+
+__all__ = ['check_sizes']
+
+
+def check_sizes(**sizes: int) -> None:
+  """Refuses a size below 1.
+
+  Args:
+    **sizes: By name.
+
+  Raises:
+    ValueError: Naming the first of them.
+
+  >>> check_sizes(d=3, k=0)
+  Traceback (most recent call last):
+  ValueError: k is 0, expected an integer >= 1
+  """
+  for name, value in sizes.items():
+    if value < 1:
+      raise ValueError(f'{name} is {value}, expected an integer >= 1')
