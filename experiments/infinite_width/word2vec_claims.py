@@ -209,8 +209,8 @@ def word2vec(config: Any, dataset: Any) -> list[Claim]:
 def word2vec_text(config: Any, dataset: Any) -> list[Claim]:
   """A text."""
   why = (
-    'the order alone, on few words all differences are small; but ten questions '
-    'of three thousand at least, a standard error of one accuracy being 25'
+    'the order alone, on few words all differences are small; but ten of '
+    'three thousand questions at least (a standard error of one accuracy: 25)'
   )
   made = [
     *_start(config, dataset),
