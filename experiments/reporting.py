@@ -97,7 +97,10 @@ def report(experiment: Experiment, config: Any, place: Workdir) -> list:
   from framework import report as page
 
   dataset = results.open(place.path)
+  run = {k: v for k, v in place.read('run.json').items() if k != 'written'}
   claims = experiment.claims(config, dataset)
+  if run['status'] in ('running', 'preempted'):
+    claims = claims_lib.unfinished(claims, run['status'])
   place.write('claims.json', claims_lib.to_json(claims))
   place.write('results.csv', results.to_csv(dataset))
   captions = {}
@@ -113,7 +116,7 @@ def report(experiment: Experiment, config: Any, place: Workdir) -> list:
     claims=claims,
     figures=captions,
     config_text=config_lib.describe(config),
-    run={k: v for k, v in place.read('run.json').items() if k != 'written'},
+    run=run,
   )
   print(f'\n{experiment.title}\n')
   print(claims_lib.table(claims))

@@ -38,10 +38,12 @@ __all__ = [
   'html_table',
   'table',
   'to_json',
+  'unfinished',
   'untestable',
   'within',
 ]
 
+_NOT_FINITE = 'samples not finite'
 _Samples: TypeAlias = float | Sequence[float] | Float[np.ndarray, '...']
 
 
@@ -217,6 +219,33 @@ def untestable(
   return Claim(id, statement, source, predicted, measured, stderr, *texts, 0)
 
 
+def unfinished(claims: Iterable[Claim], status: str) -> list[Claim]:
+  """The claims of a run that is not complete.
+
+  What has not been recorded is not finite, as what diverged: until all is
+  recorded, a claim that fails for such a sample cannot be tested.
+
+  Args:
+    claims: As made from the records that there are.
+    status: What the run says of itself.
+
+  Returns:
+    The claims in their order.
+
+  >>> made = at_most('loss', 'The loss vanishes.', 'Theorem 2', 1e-6,
+  ...                [3e-7, math.nan], derivation='float32')
+  >>> now, = unfinished([made], 'preempted')
+  >>> now.verdict, now.reason
+  ('not testable', 'the run is preempted: 1 of 2 samples not finite')
+  """
+  return [
+    c._replace(verdict='not testable', reason=f'the run is {status}: {c.reason}')
+    if c.verdict == 'fails' and c.reason.endswith(_NOT_FINITE)
+    else c
+    for c in claims
+  ]
+
+
 def failed(claims: Iterable[Claim]) -> list[Claim]:
   """The claims that fail, in their order."""
   return [c for c in claims if c.verdict == 'fails']
@@ -244,7 +273,7 @@ def _inside(
   if not x.size:
     reason = 'no samples'
   elif n < x.size:
-    reason = f'{x.size - finite.size} of {x.size} samples not finite'
+    reason = f'{x.size - finite.size} of {x.size} {_NOT_FINITE}'
   elif measured < low:
     reason = f'{which}{number(low - measured)} below {number(low)}'
   elif measured > high:

@@ -117,6 +117,20 @@ def test_lanes_that_are_not_finite_are_not_forgotten():
   assert math.isnan(claim.measured)
 
 
+def test_what_is_not_recorded_yet_is_not_testable():
+  made = [
+    at_most(2, [1, math.nan]),
+    at_most(2, [1, 1, math.nan], each=True),
+    at_most(2, [3, 3]),
+    at_most(2, [1, 1]),
+  ]
+  now = claims.unfinished(made, 'running')
+  verdicts = [c.verdict for c in now]
+  assert verdicts == ['not testable', 'not testable', 'fails', 'holds']
+  assert now[0].reason == 'the run is running: 1 of 2 samples not finite'
+  assert now[2:] == made[2:]
+
+
 def test_no_samples_never_hold():
   for each in (False, True):
     claim = at_most(1, [], each=each)

@@ -121,6 +121,11 @@ def test_a_polite_stop_saves_and_goes_on(undisturbed, tmp_path, number):
   assert code == 75, out
   assert 'run the same command again' in out
   assert 'Traceback' not in out
+  # What there is can be seen at once, and what is not there fails nothing.
+  code, out = finish(start(workdir, '--mode=report'))
+  assert code == 0, out
+  assert 'the run is preempted' in out
+  assert 'fails' not in out
   code, out = finish(start(workdir))
   assert code == 0, out
   assert_same(reference, workdir)
