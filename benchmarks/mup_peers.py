@@ -134,8 +134,10 @@ def ours_kernel(kernel: Kernel, kind: str) -> Run:
 
   def step(t, store):
     tasks = jax.tree.map(lambda x: x[t % SETS], sets)
-    predictor = lambda x: kernel_limit.predict(own, store, x)  # noqa: E731
-    outer = kernel_limit.outer_step(own, predictor, tasks, INNER, META, CLIP)
+    f = kernel_limit.on_tasks(
+      lambda x: kernel_limit.predict(own, store, x), tasks
+    )
+    outer = kernel_limit.outer_step(own, f, tasks, INNER, META, CLIP)
     # As many rows at every step: the new ones take the place of the last.
     store = store._replace(count=store.count - made)
     return kernel_limit.append(store, outer.X, outer.C)

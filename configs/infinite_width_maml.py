@@ -125,7 +125,10 @@ class Config:
       if self.order == 2:
         yield Problem('order', 2, f'1 for model={self.model}')
       need = self.steps * self.tasks * self.ways * self.queries
-      if 0 < self.capacity < need:
+      if self.capacity and self.task == 'omniglot':
+        expected = '0 for task=omniglot: no rows are appended'
+        yield Problem('capacity', self.capacity, expected)
+      elif 0 < self.capacity < need:
         yield Problem(
           'capacity',
           self.capacity,

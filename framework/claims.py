@@ -239,7 +239,9 @@ def unfinished(claims: Iterable[Claim], status: str) -> list[Claim]:
   ('not testable', 'the run is preempted: 1 of 2 samples not finite')
   """
   return [
-    c._replace(verdict='not testable', reason=f'the run is {status}: {c.reason}')
+    c._replace(
+      verdict='not testable', reason=f'the run is {status}: {c.reason}'
+    )
     if c.verdict == 'fails' and c.reason.endswith(_NOT_FINITE)
     else c
     for c in claims

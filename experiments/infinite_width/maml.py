@@ -12,6 +12,7 @@ from experiments.infinite_width.family import Family
 from framework import system as system_lib
 from framework.data import omniglot
 from framework.job import Arm
+from framework.mup import drawings
 from framework.mup import maml_dynamics as dynamics
 
 __all__ = ['FAMILY', 'arm', 'structure_of', 'times']
@@ -24,7 +25,7 @@ def structure_of(
 
   Args:
     config: A valid config of one structural setting.
-    classes: Characters to train and to judge on, where there are any.
+    classes: Characters to train (without turns) and to judge on, if any.
 
   Returns:
     What is fixed in the compiled program.
@@ -33,26 +34,27 @@ def structure_of(
     ConfigError: If it cannot be built, in one line.
   """
   width = width_of(config.model)
-  drawings = config.task == 'omniglot'
+  omni = config.task == 'omniglot'
   kernel = config.model in KERNELS
   need = config.steps * config.tasks * config.ways * config.queries
   return built(
     lambda: dynamics.Structure(
       model=config.model if width is None else 'finite',
       width=width,
-      d=784 if drawings else config.d,
+      d=784 if omni else config.d,
       ways=config.ways,
       shots=config.shots,
       queries=config.queries,
       tasks=config.tasks,
       inner_steps=config.inner_steps,
       order=config.order,
-      rank=None if drawings else config.rank,
+      rank=None if omni else config.rank,
       members=20,
       classes=classes,
+      turns=4 if omni else 1,
       eval_tasks=config.eval_tasks,
       eval_steps=config.eval_steps,
-      capacity=(config.capacity or need) if kernel else 0,
+      capacity=(config.capacity or need) if kernel and not omni else 0,
       dtype=jnp.dtype(config.kernel_precision if kernel else config.precision),
     )
   )
@@ -74,18 +76,16 @@ def arm(config: Any) -> Arm:
   hp = hp_of(dynamics.Hp, c)
   data, classes = None, (0, 0)
   if c.task == 'omniglot':
-    drawings = built(omniglot.load, 'config.task')
-    train = omniglot.rotated(drawings.train)
-    classes = len(train), len(drawings.test)
-    tables = train, drawings.test
-    data = dynamics.Data(*(dynamics.as_table(x) for x in tables))
+    found = built(omniglot.load, 'config.task')
+    classes = len(found.train), len(found.test)
+    data = dynamics.Data(*map(drawings.as_table, (found.train, found.test)))
   structure = structure_of(c, classes)
   notes = {}
   if structure.is_kernel and structure.model != 'linear':
-    notes['rows'] = (
-      f'appended, room for {structure.capacity}'
+    notes['state'] = (
+      f'rows, with room for {structure.capacity}'
       if structure.stores_rows
-      else 'of the table: there are fewer of them than are drawn'
+      else 'values at all drawings of the table'
     )
   return Arm(dynamics.system(structure), hp, data, None, notes)
 

@@ -41,6 +41,8 @@ __all__ = [
   'adapted_logits',
   'append',
   'empty',
+  'from_inner',
+  'on_tasks',
   'one_layer',
   'outer_step',
   'predict',
@@ -61,13 +63,9 @@ class Scales(NamedTuple):
 
 
 class Store(NamedTuple):
-  """Rows and their coefficients; a fixed capacity of S x blocks.
+  """Rows and their coefficients; a fixed capacity of S x blocks."""
 
-  In place of the rows there may be what `read` makes rows of: their numbers in
-  a table (S, blocks), or their pixels as bytes.
-  """
-
-  X: Array  # (S, blocks, d)
+  X: Float[Array, 'S blocks d']
   C: Float[Array, 'S blocks k']
   count: Int[Array, '']  # rows there are
 
@@ -94,21 +92,40 @@ def one_layer(kind: str, scales: Scales) -> Kernel:
   """
   if kind not in KINDS:
     raise ValueError(f'kernel is {kind!r}, expected one of {", ".join(KINDS)}')
+  of_inner = from_inner(kind, scales)
+
+  def kernel(x, y):
+    xx, yy = jnp.sum(x * x, 1, keepdims=True), jnp.sum(y * y, 1)
+    return of_inner(x @ y.T, xx, yy)
+
+  return kernel
+
+
+def from_inner(kind: str, scales: Scales) -> Callable[..., Array]:
+  """The same kernel as a function of inner products.
+
+  Args:
+    kind: linear, gp or ntk.
+    scales: Its variances; may be traced.
+
+  Returns:
+    (⟨x, y⟩, |x|², |y|²) -> K elementwise; the norms are broadcast.
+
+  >>> K = from_inner('ntk', Scales())
+  >>> print(K(jnp.array([1.0]), jnp.array(1.0), jnp.array(1.0)))
+  [1.]
+  """
   relu = transform('relu')
   var_w, var_b, var_v = scales
 
-  def kernel(x, y):
-    inner = x @ y.T
+  def kernel(inner, xx, yy):
+    k = var_w * inner + var_b
     if kind == 'linear':
-      return var_w * inner + var_b
-    s = var_w * jnp.sum(x * x, 1, keepdims=True) + var_b
-    t = (var_w * jnp.sum(y * y, 1) + var_b)[None, :]
-    shape = inner.shape
-    moments = jnp.broadcast_to(s, shape), jnp.broadcast_to(t, shape)
-    moments += (var_w * inner + var_b,)
-    K = relu.V(*moments)
+      return k
+    s, t = (jnp.broadcast_to(var_w * z + var_b, inner.shape) for z in (xx, yy))
+    K = relu.V(s, t, k)
     if kind == 'ntk':
-      K = K + var_v * relu.V_dot(*moments) * inner
+      K = K + var_v * relu.V_dot(s, t, k) * inner
     return K
 
   return kernel
@@ -143,14 +160,16 @@ def empty(
   return Store(*zeros, jnp.int32(0))
 
 
-def append(store: Store, X: Array, C: Float[Array, 'rows k']) -> Store:
+def append(
+  store: Store, X: Float[Array, 'rows d'], C: Float[Array, 'rows k']
+) -> Store:
   """Adds rows after those there are.
 
   Donate the store when this is jitted: rows are then written in place.
 
   Args:
     store: The store.
-    X: New rows (rows, d), or what stands for them.
+    X: New rows.
     C: Their coefficients.
 
   Returns:
@@ -176,10 +195,7 @@ def append(store: Store, X: Array, C: Float[Array, 'rows k']) -> Store:
 
 
 def predict(
-  kernel: Kernel,
-  store: Store,
-  x: Float[Array, 'n d'],
-  read: Callable[[Array], Array] = lambda rows: rows,
+  kernel: Kernel, store: Store, x: Float[Array, 'n d']
 ) -> Float[Array, 'n k']:
   """f(x) of all rows of x at once, over the blocks that are filled.
 
@@ -187,7 +203,6 @@ def predict(
     kernel: The kernel.
     store: The rows.
     x: Inputs; put those of all tasks here, for one product.
-    read: Makes rows (S, d) out of a block of `store.X`.
 
   Returns:
     f(x).
@@ -203,10 +218,31 @@ def predict(
   def add(i, f):
     rows = jax.lax.dynamic_index_in_dim(store.X, i, 1, keepdims=False)
     weight = jax.lax.dynamic_index_in_dim(store.C, i, 1, keepdims=False)
-    return f + kernel(x, read(rows)) @ weight
+    return f + kernel(x, rows) @ weight
 
   f = jnp.zeros((x.shape[0], store.C.shape[-1]), store.C.dtype)
   return jax.lax.fori_loop(0, filled, add, f)
+
+
+def on_tasks(
+  predictor: Callable[[Array], Array], tasks: Tasks
+) -> Float[Array, 'tasks m+q k']:
+  """Logits of support and queries, of all tasks in one product.
+
+  Args:
+    predictor: x (n, d) -> f(x) (n, k).
+    tasks: The tasks.
+
+  Returns:
+    What `adapted_logits` and `outer_step` start from.
+
+  >>> x, y = jnp.ones((3, 2, 4)), jnp.zeros((3, 2), jnp.int32)
+  >>> on_tasks(lambda x: x[:, :2], Tasks(x, y, x, y)).shape
+  (3, 4, 2)
+  """
+  both = jnp.concatenate([tasks.x, tasks.x_query], 1)
+  f = predictor(both.reshape(-1, both.shape[-1]))
+  return f.reshape(*both.shape[:2], -1)
 
 
 def adapted_logits(
@@ -278,7 +314,7 @@ class Outer(NamedTuple):
 
 def outer_step(
   kernel: Kernel,
-  predictor: Callable[[Array], Array],
+  f: Float[Array, 'tasks m+q k'],
   tasks: Tasks,
   inner_lr: Float[ArrayLike, ''],
   meta_lr: Float[ArrayLike, ''],
@@ -291,7 +327,7 @@ def outer_step(
 
   Args:
     kernel: The kernel.
-    predictor: x (n, d) -> f(x) (n, k) before the step.
+    f: Logits of support and queries before the step.
     tasks: The tasks.
     inner_lr: η_in.
     meta_lr: η.
@@ -305,18 +341,16 @@ def outer_step(
 
   >>> x, y = jnp.eye(2)[None], jnp.array([[0, 1]])
   >>> kernel = one_layer('linear', Scales())
-  >>> step = outer_step(kernel, jnp.zeros_like, Tasks(x, y, x, y), 0., 1., 9.)
+  >>> f = jnp.zeros((1, 4, 2))
+  >>> step = outer_step(kernel, f, Tasks(x, y, x, y), 0., 1., 9.)
   >>> print(step.C)
   [[ 0.25 -0.25]
    [-0.25  0.25]]
   """
-  T, _, d = tasks.x.shape
-  both = jnp.concatenate([tasks.x, tasks.x_query], 1)
-  f = predictor(both.reshape(-1, d)).reshape(T, both.shape[1], -1)
   logits = adapted_logits(kernel, f, tasks, inner_lr, steps)
   chi = jax.vmap(_chi)(logits, tasks.y_query)
   losses = jnp.mean(_cross_entropy(logits, tasks.y_query), -1)
-  X, chi = tasks.x_query.reshape(-1, d), chi.reshape(-1, chi.shape[-1])
+  X, chi = (z.reshape(-1, z.shape[-1]) for z in (tasks.x_query, chi))
   K = (norm_kernel or kernel)(X, X)
   norm = jnp.sqrt(jnp.maximum(jnp.sum(chi * (K @ chi)), 0))
   share = jnp.where(norm > clip, clip / jnp.where(norm > 0, norm, 1), 1)

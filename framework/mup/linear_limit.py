@@ -34,6 +34,7 @@ from framework.mup.sizes import check_sizes
 __all__ = [
   'Params',
   'apply',
+  'condensed',
   'finite',
   'hidden',
   'init',
@@ -220,6 +221,32 @@ def finite(
     jnp.asarray(sigma2, dtype) * Omega[:, d:].T,
     jnp.zeros(n, dtype),
   )
+
+
+def condensed(params: Params) -> Params:
+  """The same network, at any width, in d + k + 1 coordinates.
+
+  Gradients of W₁, W₂ᵀ and β are combinations of their columns, so these never
+  leave the span that they start in: with QR the decomposition of [W₁, W₂ᵀ, β],
+  the network of R, trained by the same algorithm (as in the module's
+  docstring), has the outputs and gradient norms of the network at all times.
+  A wide network then costs what its limit costs.
+
+  Args:
+    params: A network; nothing is gained unless it is wider than d + k + 1.
+
+  Returns:
+    `Params` of width min(n, d + k + 1).
+
+  >>> net = finite(jax.random.key(0), 3, 2, 50)
+  >>> small, x = condensed(net), jnp.arange(3.0)
+  >>> small.W1.shape, bool(jnp.allclose(apply(small, x), apply(net, x)))
+  ((6, 3), True)
+  """
+  W1, W2, b = params
+  _, R = linalg.qr(jnp.concatenate([W1, W2.T, b[:, None]], 1))
+  d = W1.shape[1]
+  return Params(R[:, :d], R[:, d:-1].T, R[:, -1])
 
 
 def _omega(key: Key[Array, ''], n: int, h: int, dtype: DTypeLike) -> Array:

@@ -9,6 +9,16 @@ All take the tasks of step t from the key of (seed, t) and are judged on the
 same tasks of the seed, so their curves differ by the model alone. Points are
 drawings of a table (data, shared by all lanes) or Gaussian (`maml_tasks`).
 
+Two reformulations carry the cost. A network wider than d + k + 1 is trained in
+the coordinates of its columns' span (`linear_limit.condensed`). And a kernel
+predictor on a table is its values there: a step asks f of drawings alone, so in
+place of the rows X and coefficients C that it appends the state has
+
+    F ← (1 − ηλ) F + K(table, X) C
+
+at all drawings, those of training and those it is judged on. That is half of
+the products of asking all rows for f, and judging it costs nothing.
+
 References:
   [1] Yang, Hu, "Feature Learning in Infinite-Width Neural Networks", 2021,
       section 9.
@@ -22,19 +32,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, ArrayLike, Float, Int, Key, PyTree, UInt8
+from jaxtyping import Array, ArrayLike, Float, Key, PyTree, UInt8
 
 from framework.descent import descent
-from framework.mup import kernel_limit, linear_limit, maml, maml_tasks
-from framework.mup.kernel_limit import Scales, Store
+from framework.mup import drawings, kernel_limit, linear_limit, maml, maml_tasks
+from framework.mup.kernel_limit import Scales
 from framework.mup.maml import Tasks
 from framework.system import System
 
-__all__ = ['MODELS', 'Data', 'Hp', 'Structure', 'as_table', 'system']
+__all__ = ['MODELS', 'Data', 'Hp', 'Structure', 'system']
 
 MODELS = ('limit', 'finite', *kernel_limit.KINDS)
 _CHUNK = 50  # tasks that are judged at once
-_BLOCK = 1100  # most rows of a kernel product's block
 
 
 class Hp(NamedTuple):
@@ -56,7 +65,7 @@ class Hp(NamedTuple):
 
 
 class Data(NamedTuple):
-  """Drawings as bytes, (S, blocks, pixels); see `as_table`."""
+  """Drawings as bytes, in the blocks of `drawings.as_table`."""
 
   train: UInt8[Array | np.ndarray, 'S blocks d']
   test: UInt8[Array | np.ndarray, 'T tests d']
@@ -81,7 +90,8 @@ class Structure:
   order: int = 1
   rank: int | None = 8  # of Gaussian classes; None: drawings of a table
   members: int = 20  # drawings of a class
-  classes: tuple[int, int] = (0, 0)  # of training, of test
+  classes: tuple[int, int] = (0, 0)  # in the tables of training and of test
+  turns: int = 1  # 4: quarter turns of training's are classes of their own
   eval_tasks: int = 200
   eval_steps: int = 20
   capacity: int = 0  # rows that a kernel appends in the whole run
@@ -131,9 +141,16 @@ class Structure:
         f'shots + queries is {self.shots + self.queries}, expected at most the '
         f'{self.members} drawings of a class'
       )
-    if min(self.classes) < self.ways:
+    if self.turns not in (1, 4):
+      raise ValueError(f'turns is {self.turns}, expected 1 or 4')
+    if self.turns == 4 and (self.d % 2 or math.isqrt(self.d) ** 2 != self.d):
       raise ValueError(
-        f'ways is {self.ways}, expected at most the {min(self.classes)} classes'
+        f'd is {self.d}, expected the square of an even number for turns=4'
+      )
+    most = min(self.turns * self.classes[0], self.classes[1])
+    if most < self.ways:
+      raise ValueError(
+        f'ways is {self.ways}, expected at most the {most} classes'
       )
 
   @property
@@ -148,15 +165,26 @@ class Structure:
 
   @property
   def stores_rows(self) -> bool:
-    """Whether it appends rows, as long as they are fewer than the table's.
+    """Whether it appends rows.
 
-    Otherwise coefficients of the same row of the table are added up; and the
-    linear kernel, whose features are the inputs, needs no rows at all.
+    It does not on a table, where its values are its state; and the linear
+    kernel, whose features are the inputs, needs no rows at all.
     """
-    if not self.is_kernel or self.model == 'linear':
-      return False
-    table = self.members * self.classes[0]
-    return self.rank is not None or self.capacity < table
+    return self.is_kernel and self.model != 'linear' and self.rank is not None
+
+
+class Values(NamedTuple):
+  """f at all drawings: what a kernel predictor on a table is."""
+
+  train: Float[Array, 'S blocks turns k']
+  test: Float[Array, 'T tests 1 k']
+
+
+class Parts(NamedTuple):
+  """The tables as kernels want them."""
+
+  train: drawings.Parts
+  test: drawings.Parts
 
 
 class Problem(NamedTuple):
@@ -164,27 +192,7 @@ class Problem(NamedTuple):
 
   table: PyTree  # `Data`, or the basis of Gaussian classes
   judged: PyTree  # `Episodes` of the test table, or Gaussian `Tasks`
-
-
-def as_table(drawings: UInt8[np.ndarray, 'classes members d']) -> np.ndarray:
-  """Puts drawings into blocks, (S, blocks, d) with S blocks of them in order.
-
-  Args:
-    drawings: All of them.
-
-  Returns:
-    The same bytes in the same order: drawing r is at (r div blocks, r mod
-    blocks). S, the rows of a kernel product, is the largest divisor of their
-    number up to 1100.
-
-  >>> import numpy as np
-  >>> as_table(np.zeros((60, 20, 4), np.uint8)).shape
-  (600, 2, 4)
-  """
-  flat = drawings.reshape(-1, drawings.shape[-1])
-  n = len(flat)
-  blocks = next(b for b in range(-(-n // _BLOCK), n + 1) if n % b == 0)
-  return flat.reshape(n // blocks, blocks, flat.shape[-1])
+  parts: Parts | None = None  # of a kernel on a table
 
 
 def system(structure: Structure) -> System:
@@ -219,7 +227,8 @@ def system(structure: Structure) -> System:
         raise TypeError('episodes of real data need `data`; rank is None')
       drawn = maml_tasks.episodes(key_tasks, s.classes[1], s.members, **sizes)
       # What numpy holds cannot be indexed by a tracer.
-      return Problem(Data(*map(jnp.asarray, data)), drawn)
+      table = Data(*map(jnp.asarray, data))
+      return Problem(table, drawn, _parts(s, table))
     B = maml_tasks.basis(key_basis, s.d, s.rank, s.dtype)
     return Problem(
       B, maml_tasks.gaussian_tasks(key_tasks, B, hp.signal, **sizes)
@@ -241,36 +250,37 @@ def _sizes(s: Structure, tasks: int) -> dict[str, int]:
   return dict(tasks=tasks, ways=s.ways, shots=s.shots, queries=s.queries)
 
 
+def _parts(s: Structure, table: Data) -> Parts | None:
+  if not s.is_kernel or s.model == 'linear':
+    return None
+  train, test = (jnp.asarray(x, s.dtype) / 255 for x in table)
+  return Parts(drawings.parts(train, s.turns), drawings.parts(test, 1))
+
+
 def _episode(
   s: Structure, key: Key[Array, ''], problem: Problem, hp: Hp
-) -> tuple[Tasks, Int[Array, ' rows'] | None]:
-  """The tasks of a step, and the queries' rows of the table."""
+) -> tuple[Tasks, maml_tasks.Episodes | None]:
+  """The tasks of a step, and their rows of the table if there is one."""
   sizes = _sizes(s, s.tasks)
   if s.rank is not None:
-    return maml_tasks.gaussian_tasks(
-      key, problem.table, hp.signal, **sizes
-    ), None
-  drawn = maml_tasks.episodes(key, s.classes[0], s.members, **sizes)
-  return _drawn(s, problem.table.train, drawn), drawn.query.reshape(-1)
+    B = problem.table
+    return maml_tasks.gaussian_tasks(key, B, hp.signal, **sizes), None
+  classes = s.turns * s.classes[0]
+  drawn = maml_tasks.episodes(key, classes, s.members, **sizes)
+  return _drawn(s, problem.table.train, drawn, s.turns), drawn
 
 
-def _drawn(s: Structure, table: Array, rows: maml_tasks.Episodes) -> Tasks:
-  tasks = rows.support.shape[0]
+def _drawn(
+  s: Structure, table: Array, rows: maml_tasks.Episodes, turns: int
+) -> Tasks:
+  x, x_query = (drawings.pixels(table, r, turns, s.dtype) for r in rows)
+  tasks = len(x)
   return Tasks(
-    _pixels(s, table, rows.support),
+    x,
     maml_tasks.labels(tasks, s.ways, s.shots),
-    _pixels(s, table, rows.query),
+    x_query,
     maml_tasks.labels(tasks, s.ways, s.queries),
   )
-
-
-def _pixels(s: Structure, table: Array, rows: Array) -> Array:
-  blocks = table.shape[1]
-  return _ink(s, table[rows // blocks, rows % blocks])
-
-
-def _ink(s: Structure, stored: Array) -> Array:
-  return stored.astype(s.dtype) / 255
 
 
 def _network(s: Structure):
@@ -283,7 +293,8 @@ def _network(s: Structure):
     if s.model == 'limit':
       return linear_limit.init(s.d, s.ways, *scale)
     assert s.width is not None
-    return linear_limit.finite(key, s.d, s.ways, s.width, *scale)
+    net = linear_limit.finite(key, s.d, s.ways, s.width, *scale)
+    return linear_limit.condensed(net) if s.width > s.d + s.ways + 1 else net
 
   def loss(params, tasks, hp):
     hp = _typed(s, hp)
@@ -318,51 +329,60 @@ def _features(x: Array, hp: Hp) -> Array:
   return jnp.concatenate([jnp.sqrt(hp.var_w) * x, one], -1)
 
 
-def _predictor(s: Structure, kernel, state: PyTree, table: PyTree, hp: Hp):
-  """The function x -> f(x)."""
+def _logits_before(
+  s: Structure,
+  state: PyTree,
+  tasks: Tasks,
+  rows: maml_tasks.Episodes | None,
+  hp: Hp,
+) -> Array:
+  """What a kernel predictor says of support and queries."""
   if s.model == 'linear':
-    return lambda x: _features(x, hp) @ state
+    return kernel_limit.on_tasks(lambda x: _features(x, hp) @ state, tasks)
   if s.stores_rows:
-    store, read = state, lambda rows: rows
-    if s.rank is None:
-      read = lambda rows: _pixels(s, table.train, rows)  # noqa: E731
-  else:
-    count = jnp.int32(math.prod(table.train.shape[:2]))
-    store, read = Store(table.train, state, count), lambda rows: _ink(s, rows)
-  return lambda x: kernel_limit.predict(kernel, store, x, read)
+    kernel = _kernel_of(s, hp)
+    return kernel_limit.on_tasks(
+      lambda x: kernel_limit.predict(kernel, state, x), tasks
+    )
+  assert rows is not None
+  S, blocks = state.shape[:2]
+  turn, base = jnp.divmod(jnp.concatenate(rows, 1), S * blocks)
+  return state[base // blocks, base % blocks, turn]
+
+
+def _scales(hp: Hp) -> Scales:
+  return Scales(hp.var_w, hp.var_b, hp.var_v)
 
 
 def _kernel_of(s: Structure, hp: Hp) -> kernel_limit.Kernel:
-  return kernel_limit.one_layer(s.model, Scales(hp.var_w, hp.var_b, hp.var_v))
+  return kernel_limit.one_layer(s.model, _scales(hp))
 
 
 def _kernel(s: Structure):
-  """`init` and `step` of a kernel predictor.
-
-  The state is a `Store`, of the rows themselves or of their numbers in the
-  table; or the coefficients of every row of the table; or a linear map.
-  """
+  """`init` and `step` of a kernel predictor: a `Store`, `Values` or a map."""
 
   def init(key, problem, hp):
     del key, hp
     if s.model == 'linear':
       return jnp.zeros((s.d + 1, s.ways), s.dtype)
     if not s.stores_rows:
-      shape = problem.table.train.shape[:2]
-      return jnp.zeros((*shape, s.ways), s.dtype)
+      train, test = (x.shape[:2] for x in problem.table)
+      return Values(
+        jnp.zeros((*train, s.turns, s.ways), s.dtype),
+        jnp.zeros((*test, 1, s.ways), s.dtype),
+      )
     block = min(1024, -(-s.capacity // 8) * 8)
-    store = kernel_limit.empty(s.capacity, s.d, s.ways, s.dtype, block)
-    if s.rank is None:
-      store = store._replace(X=jnp.zeros(store.X.shape[:2], jnp.int32))
-    return kernel_limit.spread(store)
+    return kernel_limit.spread(
+      kernel_limit.empty(s.capacity, s.d, s.ways, s.dtype, block)
+    )
 
   def step(key, state, problem, hp):
     hp = _typed(s, hp)
     tasks, rows = _episode(s, key, problem, hp)
-    kernel = _kernel_of(s, hp)
+    values = state.train if isinstance(state, Values) else state
     made = kernel_limit.outer_step(
-      kernel,
-      _predictor(s, kernel, state, problem.table, hp),
+      _kernel_of(s, hp),
+      _logits_before(s, values, tasks, rows, hp),
       tasks,
       hp.inner_lr,
       hp.meta_lr,
@@ -373,13 +393,36 @@ def _kernel(s: Structure):
     if s.model == 'linear':
       return kept * state + _features(made.X, hp).T @ made.C
     if s.stores_rows:
-      X = made.X if rows is None else rows
-      store = state._replace(C=kept * state.C)
-      return kernel_limit.spread(kernel_limit.append(store, X, made.C))
-    blocks = state.shape[1]
-    return (kept * state).at[rows // blocks, rows % blocks].add(made.C)
+      store = kernel_limit.append(state._replace(C=kept * state.C), *made[:2])
+      return kernel_limit.spread(store)
+    F, table = state, problem.parts
+    return Values(
+      _added(s, kept * F.train, table.train, made, hp),
+      _added(s, kept * F.test, table.test, made, hp),
+    )
 
   return init, step
+
+
+def _added(
+  s: Structure,
+  F: Float[Array, 'S blocks turns k'],
+  table: drawings.Parts,
+  made: kernel_limit.Outer,
+  hp: Hp,
+) -> Array:
+  """F + K(table, X) C, a block of the table at a time."""
+  K = kernel_limit.from_inner(s.model, _scales(hp))
+  new = drawings.parts(made.X, F.shape[2])
+  squares = drawings.squares(new)
+
+  def add(i, F):
+    rows = jax.tree.map(lambda z: z[:, i], table)
+    inner = drawings.inner(rows, new)
+    change = K(inner, drawings.squares(rows)[:, None], squares) @ made.C
+    return F.at[:, i].add(change.swapaxes(0, 1))
+
+  return jax.lax.fori_loop(0, F.shape[1], add, F)
 
 
 def _observe(
@@ -392,12 +435,14 @@ def _observe(
     lambda x: x.reshape(-1, chunk, *x.shape[1:]), problem.judged
   )
 
-  def judge(rows):
-    tasks = rows
+  values = state.test if isinstance(state, Values) else state
+
+  def judge(chunk):
+    tasks, rows = chunk, None
     if s.rank is None:
-      tasks = _drawn(s, problem.table.test, rows)
+      tasks, rows = _drawn(s, problem.table.test, chunk, 1), chunk
     found = []
-    for logits in _logits(s, state, problem, tasks, hp):
+    for logits in _logits(s, values, tasks, rows, hp):
       entropy = optax.softmax_cross_entropy_with_integer_labels(
         logits, tasks.y_query
       )
@@ -417,17 +462,21 @@ def _observe(
 
 
 def _logits(
-  s: Structure, state: PyTree, problem: Problem, tasks: Tasks, hp: Hp
+  s: Structure,
+  state: PyTree,
+  tasks: Tasks,
+  rows: maml_tasks.Episodes | None,
+  hp: Hp,
 ) -> list[Array]:
   """Query logits after `eval_steps` inner steps and after one."""
   counts = s.eval_steps, 1
   if not s.is_kernel:
     args = state.params, tasks, hp.inner_lr, hp.alpha, hp.bias_alpha
     return [maml.adapted_logits(*args, steps=n) for n in counts]
-  kernel = _kernel_of(s, hp)
-  f = _predictor(s, kernel, state, problem.table, hp)
-  both = jnp.concatenate([tasks.x, tasks.x_query], 1)
-  found = f(both.reshape(-1, s.d)).reshape(*both.shape[:2], s.ways)
+  kernel, found = (
+    _kernel_of(s, hp),
+    _logits_before(s, state, tasks, rows, hp),
+  )
   return [
     kernel_limit.adapted_logits(kernel, found, tasks, hp.inner_lr, n)
     for n in counts

@@ -94,9 +94,12 @@ def test_kernels_replay_whatever_their_capacity(kind, capacity):
   plain = kernel_limit.one_layer(kind, scales._replace(var_v=1.0))
 
   def one(store, tasks):
+    f = kernel_limit.on_tasks(
+      lambda x: kernel_limit.predict(kernel, store, x), tasks
+    )
     out = kernel_limit.outer_step(
       kernel,
-      lambda x: kernel_limit.predict(kernel, store, x),
+      f,
       tasks,
       LR,
       HP['meta_lr'],
