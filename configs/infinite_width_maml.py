@@ -56,7 +56,10 @@ class Config:
   variant: str = field(
     'quick',
     'which claims and figures are made of the results',
-    choices=('quick', 'feature_learning', 'omniglot_quick', 'omniglot_maml'),
+    choices=(
+      *('quick', 'feature_learning'),
+      *('omniglot_quick', 'omniglot_maml', 'omniglot_order'),
+    ),
   )
   # What is fixed in the compiled program.
   task: str = field(
@@ -208,13 +211,27 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
       **_OMNIGLOT,
       'steps': 10_000,
       'records': 20,
-      'seeds': 2,
+      'seeds': 4,
       'eval_tasks': 2000,
       'sweep': {
         'model': (
           *('limit', 'w2', 'w8', 'w32', 'w128', 'w512', 'w2048'),
           *('linear', 'gp', 'ntk', 'w8192'),
         )
+      },
+    },
+  ),
+  'omniglot_order': (
+    'first-order MAML can climb its own loss, second order does not',
+    {
+      **_OMNIGLOT,
+      'steps': 1000,
+      'records': 20,
+      'seeds': 8,
+      'eval_tasks': 500,
+      'sweep': {
+        'model': ('limit', 'w2', 'w8', 'w32', 'w128', 'w512'),
+        'order': (1, 2),
       },
     },
   ),

@@ -138,9 +138,41 @@ def gaussian(config: Any, ds: Any) -> dict[str, tuple]:
   }
 
 
+def order(config: Any, ds: Any) -> dict[str, tuple]:
+  """The loss that is trained, every seed of it, by order."""
+  from framework import plotting
+
+  orders = config.sweep.get('order', (config.order,))
+  fig, axes = plotting.figure(
+    'double', height=2.9, ncols=len(orders), sharey=True, squeeze=False
+  )
+  colors, t = _colors(config), ds['time'].values
+  for ax, which in zip(axes[0], orders, strict=True):
+    of = ds.sel(order=which) if 'order' in ds.dims else ds
+    for m in models(config):
+      y = curves(config, of, m, 'loss_one')
+      lines = ax.plot(t, y.T, color=colors[m], linewidth=0.8)
+      lines[0].set_label(_label(m))
+    ax.set(xlabel='outer steps $t$', yscale='log')
+    ax.set_title(f'order {which}')
+  axes[0, 0].set_ylabel('test loss after one inner step')
+  handles = axes[0, 0].get_legend_handles_labels()
+  fig.legend(*handles, loc='outside right center')
+  return {
+    'order': (
+      fig,
+      f'{config.ways}-way {config.shots}-shot MAML, {ds.sizes["seed"]} seeds. '
+      'First order is not the gradient of this loss, and where the inner step '
+      'overshoots it climbs; second order is, and descends from the same start '
+      'on the same tasks.',
+    )
+  }
+
+
 FIGURES: dict[str, Callable[[Any, Any], dict]] = {
   'quick': gaussian,
   'feature_learning': gaussian,
   'omniglot_quick': accuracy,
   'omniglot_maml': accuracy,
+  'omniglot_order': order,
 }

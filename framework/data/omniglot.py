@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 
 from framework.data import store
 
-__all__ = ['FILE', 'Omniglot', 'load', 'rotated']
+__all__ = ['FILE', 'Omniglot', 'load']
 
 FILE = store.File(
   'omniglot/omniglot28.npz',
@@ -56,25 +56,3 @@ def load(root: str | os.PathLike | None = None) -> Omniglot:
     )
   rows = images.reshape(len(images), 20, 784)
   return Omniglot(*(rows[split == part] for part in range(3)))
-
-
-def rotated(
-  characters: UInt8[np.ndarray, 'n drawers 784'],
-) -> UInt8[np.ndarray, '4n drawers 784']:
-  """The characters and, as classes of their own, their turns by 90°.
-
-  Args:
-    characters: Square images as rows.
-
-  Returns:
-    All as they are, then all turned by 90, by 180 and by 270 degrees.
-
-  >>> one = np.arange(4, dtype=np.uint8).reshape(1, 1, 4)
-  >>> rotated(one)[:, 0].tolist()
-  [[0, 1, 2, 3], [1, 3, 0, 2], [3, 2, 1, 0], [2, 0, 3, 1]]
-  """
-  n, drawers, pixels = characters.shape
-  side = round(pixels**0.5)
-  images = characters.reshape(n, drawers, side, side)
-  turned = [np.rot90(images, turns, (2, 3)) for turns in range(4)]
-  return np.concatenate(turned).reshape(4 * n, drawers, pixels)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from configs.infinite_width import get_config
@@ -9,7 +10,7 @@ from experiments.experiment import job_of
 from experiments.infinite_width import EXPERIMENT
 from framework import config as config_lib
 from framework import results
-from framework.data import store
+from framework.data import omniglot, store
 from tests import jobs
 
 TINY = dict(seeds=2, steps=4, records=2, eval_tasks=8, d=10, rank=2, tasks=2)
@@ -33,6 +34,31 @@ def test_claims_and_figures(variant, tmp_path):
 
 
 @pytest.mark.parametrize(
+  'variant, models',
+  [
+    ('omniglot_maml', ('limit', 'w8', 'w900', 'linear', 'gp', 'ntk')),
+    ('omniglot_order', ('limit', 'w8')),
+  ],
+)
+def test_claims_and_figures_of_drawings(variant, models, monkeypatch, tmp_path):
+  draw = np.random.default_rng(0).integers
+  tables = [draw(0, 256, (n, 20, 784)).astype(np.uint8) for n in (7, 5, 6)]
+  made = omniglot.Omniglot(*tables)
+  monkeypatch.setattr(omniglot, 'load', lambda *_: made)
+  config = get_config(variant)
+  sweep = {**config.sweep, 'model': models}
+  config = dataclasses.replace(config, **TINY, sweep=sweep)
+  config_lib.validate(config)
+  jobs.go(job_of(EXPERIMENT, config), tmp_path)
+  dataset = results.open(tmp_path)
+  claims = EXPERIMENT.claims(config, dataset)
+  assert claims and len({c.id for c in claims}) == len(claims)
+  assert all(c.verdict != 'fails' or np.isfinite(c.measured) for c in claims)
+  figures = EXPERIMENT.figures(config, dataset, claims)
+  assert figures and all(caption for _, caption in figures.values())
+
+
+@pytest.mark.parametrize(
   'fields, line',
   [
     ({'model': 'wide'}, "config.model: got '?wide'?, expected"),
@@ -40,6 +66,7 @@ def test_claims_and_figures(variant, tmp_path):
     ({'model': 'gp', 'order': 2, 'sweep': {}}, 'config.order: got 2'),
     ({'model': 'gp', 'capacity': 3, 'sweep': {}}, 'config.capacity: got 3'),
     ({'clip': 0.0}, 'config.clip: got 0.0'),
+    ({'task': 'omniglot', 'model': 'gp', 'capacity': 9}, 'config.capacity'),
   ],
 )
 def test_bad_input_is_one_line(fields, line):
