@@ -76,7 +76,12 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     'drawn sentences: minutes',
     {
       'seeds': 5,
-      'sweep': {'model': ('w16', 'w64', 'w256', 'limit', 'kernel', 'limit_2v')},
+      'sweep': {
+        'model': (
+          *('w16', 'w64', 'w256', 'w1024'),
+          *('limit', 'kernel', 'limit_2v'),
+        )
+      },
     },
   ),
   'word2vec_text': (
@@ -89,7 +94,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
       'epochs': 5,
       'records': 5,
       'seeds': 1,
-      'sweep': {'model': ('w16', 'w64', 'w256', 'limit', 'kernel')},
+      'sweep': {'model': ('w16', 'w64', 'w256', 'w1024', 'limit', 'kernel')},
     },
   ),
 }

@@ -77,8 +77,9 @@ def arm(config: Any) -> Arm:
   data, classes = None, (0, 0)
   if c.task == 'omniglot':
     found = built(omniglot.load, 'config.task')
-    classes = len(found.train), len(found.test)
-    data = dynamics.Data(*map(drawings.as_table, (found.train, found.test)))
+    tables = found.train, getattr(found, c.judged)
+    classes = len(tables[0]), len(tables[1])
+    data = dynamics.Data(*map(drawings.as_table, tables))
   structure = structure_of(c, classes)
   notes = {}
   if structure.is_kernel and structure.model != 'linear':

@@ -138,6 +138,40 @@ def gaussian(config: Any, ds: Any) -> dict[str, tuple]:
   }
 
 
+def rates(config: Any, ds: Any) -> dict[str, tuple]:
+  """Accuracy of kernels at the end over both learning rates."""
+  from framework import plotting
+
+  fig, axes = plotting.figure(
+    'double',
+    height=2.9,
+    ncols=len(models(config)),
+    sharey=True,
+    squeeze=False,
+  )
+  inner = [float(x) for x in config.sweep['inner_lr']]
+  shades = plotting.palette(inner)
+  for ax, m in zip(axes[0], models(config), strict=True):
+    of = ds['accuracy'].sel(model=m) if 'model' in ds.dims else ds['accuracy']
+    of = of.mean('seed').transpose('inner_lr', 'meta_lr', 'time').values
+    x = [float(x) for x in config.sweep['meta_lr']]
+    for y, lr, shade in zip(of, inner, shades, strict=True):
+      label = rf'$\eta_{{in}} = {lr:g}$'
+      ax.plot(x, y[:, -1], 'o-', markersize=3, color=shade, label=label)
+      ax.axhline(y[0, 0], color=shade, linestyle=':')
+    ax.set(xscale='log', xlabel=r'outer rate $\eta$')
+    ax.set_title(NAMES[m])
+  axes[0, 0].set_ylabel(f'query accuracy ({config.judged})')
+  plotting.legend(axes[0, 0])
+  return {
+    'rates': (
+      fig,
+      f'Accuracy of kernels after {config.steps} outer steps; dotted, of inner '
+      'steps alone. Training can only spoil it.',
+    )
+  }
+
+
 def order(config: Any, ds: Any) -> dict[str, tuple]:
   """The loss that is trained, every seed of it, by order."""
   from framework import plotting
@@ -174,5 +208,6 @@ FIGURES: dict[str, Callable[[Any, Any], dict]] = {
   'feature_learning': gaussian,
   'omniglot_quick': accuracy,
   'omniglot_maml': accuracy,
+  'omniglot_kernels': rates,
   'omniglot_order': order,
 }

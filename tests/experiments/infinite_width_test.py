@@ -38,6 +38,7 @@ def test_claims_and_figures(variant, tmp_path):
   [
     ('omniglot_maml', ('limit', 'w8', 'w900', 'linear', 'gp', 'ntk')),
     ('omniglot_order', ('limit', 'w8')),
+    ('omniglot_kernels', ('gp', 'linear')),
   ],
 )
 def test_claims_and_figures_of_drawings(variant, models, monkeypatch, tmp_path):
@@ -66,6 +67,7 @@ def test_claims_and_figures_of_drawings(variant, models, monkeypatch, tmp_path):
     ({'model': 'gp', 'order': 2, 'sweep': {}}, 'config.order: got 2'),
     ({'model': 'gp', 'capacity': 3, 'sweep': {}}, 'config.capacity: got 3'),
     ({'clip': 0.0}, 'config.clip: got 0.0'),
+    ({'judged': 'validation'}, "config.judged: got '?validation'?"),
     ({'task': 'omniglot', 'model': 'gp', 'capacity': 9}, 'config.capacity'),
   ],
 )
