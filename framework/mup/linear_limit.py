@@ -34,7 +34,6 @@ from framework.mup.sizes import check_sizes
 __all__ = [
   'Params',
   'apply',
-  'condensed',
   'finite',
   'hidden',
   'init',
@@ -192,8 +191,16 @@ def finite(
   sigma1: Float[ArrayLike, ''] = 1.0,
   sigma2: Float[ArrayLike, ''] = 1.0,
   dtype: DTypeLike = jnp.float64,
+  *,
+  in_span: bool = False,
 ) -> Params:
   """A network of width n at its start, without the limit's (d + k)² memory.
+
+  Gradients of W₁, W₂ᵀ and β are combinations of the columns of W₁ and W₂ᵀ, so
+  these never leave the span of Ω's columns that they start in. With Ω = QR, Q
+  an isometry, the network of R in place of Ω, trained by the same algorithm (as
+  in this module's docstring), has its outputs and the norms of its gradients at
+  all times: a network of any width costs no more than its limit.
 
   Args:
     key: Key of Ω; the same network as `sample(key, init(...), n)`.
@@ -203,50 +210,31 @@ def finite(
     sigma1: W₁ ~ N(0, σ₁²/n).
     sigma2: W₂ ~ N(0, σ₂²/n).
     dtype: Of all entries.
+    in_span: Whether to take R in place of Ω.
 
   Returns:
-    `Params` of width n.
+    `Params` of width n, or min(n, d + k) in the span.
 
   Raises:
     ValueError: If a size is below 1.
 
-  >>> one = finite(jax.random.key(0), 3, 2, 4)
-  >>> bool(jnp.allclose(one.W1, sample(jax.random.key(0), init(3, 2), 4).W1))
+  >>> key, x = jax.random.key(0), jnp.arange(3.0)
+  >>> one = finite(key, 3, 2, 40)
+  >>> bool(jnp.allclose(one.W1, sample(key, init(3, 2), 40).W1))
   True
+  >>> small = finite(key, 3, 2, 40, in_span=True)
+  >>> small.W1.shape, bool(jnp.allclose(apply(small, x), apply(one, x)))
+  ((5, 3), True)
   """
   check_sizes(d=d, k=k, n=n)
   Omega = _omega(key, n, d + k, dtype) / jnp.sqrt(jnp.asarray(n, dtype))
+  if in_span:
+    _, Omega = linalg.qr(Omega)
   return Params(
     jnp.asarray(sigma1, dtype) * Omega[:, :d],
     jnp.asarray(sigma2, dtype) * Omega[:, d:].T,
-    jnp.zeros(n, dtype),
+    jnp.zeros(Omega.shape[0], dtype),
   )
-
-
-def condensed(params: Params) -> Params:
-  """The same network, at any width, in d + k + 1 coordinates.
-
-  Gradients of W₁, W₂ᵀ and β are combinations of their columns, so these never
-  leave the span that they start in: with QR the decomposition of [W₁, W₂ᵀ, β],
-  the network of R, trained by the same algorithm (as in the module's
-  docstring), has the outputs and gradient norms of the network at all times.
-  A wide network then costs what its limit costs.
-
-  Args:
-    params: A network; nothing is gained unless it is wider than d + k + 1.
-
-  Returns:
-    `Params` of width min(n, d + k + 1).
-
-  >>> net = finite(jax.random.key(0), 3, 2, 50)
-  >>> small, x = condensed(net), jnp.arange(3.0)
-  >>> small.W1.shape, bool(jnp.allclose(apply(small, x), apply(net, x)))
-  ((6, 3), True)
-  """
-  W1, W2, b = params
-  _, R = linalg.qr(jnp.concatenate([W1, W2.T, b[:, None]], 1))
-  d = W1.shape[1]
-  return Params(R[:, :d], R[:, d:-1].T, R[:, -1])
 
 
 def _omega(key: Key[Array, ''], n: int, h: int, dtype: DTypeLike) -> Array:

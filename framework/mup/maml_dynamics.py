@@ -9,8 +9,8 @@ All take the tasks of step t from the key of (seed, t) and are judged on the
 same tasks of the seed, so their curves differ by the model alone. Points are
 drawings of a table (data, shared by all lanes) or Gaussian (`maml_tasks`).
 
-Two reformulations carry the cost. A network wider than d + k + 1 is trained in
-the coordinates of its columns' span (`linear_limit.condensed`). And a kernel
+Two reformulations carry the cost. A network wider than d + k is trained in the
+span of its columns (`linear_limit.finite`). And a kernel
 predictor on a table is its values there: a step asks f of drawings alone, so in
 place of the rows X and coefficients C that it appends the state has
 
@@ -293,8 +293,9 @@ def _network(s: Structure):
     if s.model == 'limit':
       return linear_limit.init(s.d, s.ways, *scale)
     assert s.width is not None
-    net = linear_limit.finite(key, s.d, s.ways, s.width, *scale)
-    return linear_limit.condensed(net) if s.width > s.d + s.ways + 1 else net
+    wide = s.width > s.d + s.ways
+    sizes = s.d, s.ways, s.width
+    return linear_limit.finite(key, *sizes, *scale, in_span=wide)
 
   def loss(params, tasks, hp):
     hp = _typed(s, hp)

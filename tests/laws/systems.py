@@ -17,7 +17,13 @@ from framework.grokking import modular_dynamics as modular
 from framework.grokking import xor_dynamics as xor
 from framework.grokking import xor_net
 from framework.matrix_sensing import dynamics as sensing
-from framework.mup import abc_dynamics, convergence, lattice, maml_dynamics
+from framework.mup import (
+  abc_dynamics,
+  convergence,
+  drawings,
+  lattice,
+  maml_dynamics,
+)
 from framework.mup import word2vec_dynamics as word2vec
 from framework.system import System
 from tests import toy
@@ -187,17 +193,29 @@ def _maml(model, **options):
       d=4,
       ways=2,
       tasks=2,
-      rank=2,
       eval_tasks=3,
       eval_steps=2,
       dtype=dtype,
-      **options,
+      **({'rank': 2} | options),
     )
     hp = toy.typed(maml_dynamics.Hp(), dtype)
     system = maml_dynamics.system(structure)._replace(observe=_size)
     return Case(system, hp, None, TIMES)
 
   return make
+
+
+def _maml_on_a_table(model, **options):
+  """Four classes of three drawings of 2 x 2 pixels, and their turns."""
+  draw = np.random.default_rng(0).integers
+  data = maml_dynamics.Data(
+    *(
+      drawings.as_table(draw(0, 256, (4, 3, 4)).astype(np.uint8))
+      for _ in range(2)
+    )
+  )
+  make = _maml(model, rank=None, members=3, classes=(4, 4), turns=4, **options)
+  return lambda dtype: make(dtype)._replace(data=data)
 
 
 def _word2vec(model, subsample=0.0, **options):
@@ -334,6 +352,20 @@ ENTRIES: list[Entry] = [
     'MAML, NTK',
     _maml('ntk', capacity=96),
     ('meta_lr',),
+    looser=10.0,
+    precisions=('float64',),
+  ),
+  Entry(
+    'MAML, GP on a table',
+    _maml_on_a_table('gp'),
+    ('meta_lr',),
+    looser=10.0,
+    precisions=('float64',),
+  ),
+  Entry(
+    'MAML, width 40 in its span',
+    _maml('finite', width=40, order=2),
+    ('inner_lr', 'meta_lr'),
     looser=10.0,
     precisions=('float64',),
   ),

@@ -144,12 +144,15 @@ def test_a_kernel_on_a_table_is_its_rows(kind):
 
 
 def test_a_wide_network_is_trained_in_its_span(monkeypatch):
-  """Equal records to all that the same network has without condensing."""
+  """Equal records to all that the same network has in all its coordinates."""
   hp = HP._replace(momentum=0.5, bias_alpha=0.7, alpha=1.2, meta_lr=0.1)
   wide = structure('finite', width=60)
   state, small = seen(wide, hp)
-  assert state.params.W1.shape == (D + 3 + 1, D)
-  monkeypatch.setattr(linear_limit, 'condensed', lambda net: net)
+  assert state.params.W1.shape == (D + 3, D)
+  finite = linear_limit.finite
+  monkeypatch.setattr(
+    linear_limit, 'finite', lambda *args, in_span: finite(*args)
+  )
   state, whole = seen(wide, hp)
   assert state.params.W1.shape == (60, D)
   for name, value in whole.items():
