@@ -235,4 +235,5 @@ def word2vec_text(config: Any, dataset: Any) -> list[Claim]:
 CLAIMS: dict[str, Callable[[Any, Any], list]] = {
   'word2vec': word2vec,
   'word2vec_text': word2vec_text,
+  'word2vec_paper': word2vec_text,
 }

@@ -70,4 +70,5 @@ def accuracy(config: Any, ds: Any) -> dict[str, tuple]:
 FIGURES: dict[str, Callable[[Any, Any], dict]] = {
   'word2vec': accuracy,
   'word2vec_text': accuracy,
+  'word2vec_paper': accuracy,
 }

@@ -10,7 +10,9 @@
 | factbook | 1.34 M | The World Factbook, a country a line |
 | classics | 2.44 M | 12 books in English, 1836-1876, a book a line |
 
-Wikipedia's text is under CC BY-SA 3.0, the rest is in the public domain.
+Wikipedia's text is under CC BY-SA 3.0, the rest is in the public domain. These
+files are made for this project and have no public address; the questions are
+downloaded where they are missing.
 """
 
 import lzma
@@ -68,10 +70,14 @@ QUESTIONS = {
   'questions-words': store.File(
     'text/questions-words.txt',
     ('8c29b3332afc46f3fb8be04cb5297bf96f39aa7131272dff57869b4485b22a36',),
+    'https://raw.githubusercontent.com/tmikolov/word2vec/master/'
+    'questions-words.txt',
   ),
   'questions-phrases': store.File(
     'text/questions-phrases.txt',
     ('55cfc0894d0fe6cf974d106da3e09b5fb2fa6125b6ddc633d06e298dc5aa7901',),
+    'https://raw.githubusercontent.com/tmikolov/word2vec/master/'
+    'questions-phrases.txt',
   ),
 }
 
