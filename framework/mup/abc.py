@@ -88,7 +88,7 @@ def abc(
   b: Sequence[float | Fraction],
   c: float | Fraction | Sequence[float | Fraction],
 ) -> Abc:
-  """An abc-parametrisation from numbers that are read exactly.
+  """An abc-parametrisation from numbers, read as the fraction they mean.
 
   Args:
     a: Multiplier exponents (L + 1,), L at least 1.
@@ -117,12 +117,21 @@ def abc(
         raise ValueError(f'{name} is {value}, expected a finite number')
   if math.isnan(b[-1]) or b[-1] == -math.inf:
     raise ValueError(f'b of the readout is {b[-1]}, expected a number or inf')
-  last = math.inf if b[-1] == math.inf else Fraction(b[-1])
+  last = math.inf if b[-1] == math.inf else _fraction(b[-1])
   return Abc(
-    tuple(Fraction(x) for x in a),
-    (*(Fraction(x) for x in b[:-1]), last),
-    tuple(Fraction(x) for x in each),
+    tuple(map(_fraction, a)),
+    (*map(_fraction, b[:-1]), last),
+    tuple(map(_fraction, each)),
   )
+
+
+def _fraction(x: float | Fraction) -> Fraction:
+  """The fraction that is meant: 0.1 is a tenth, to 1e-12.
+
+  >>> _fraction(0.1), _fraction(-1 / 3)
+  (Fraction(1, 10), Fraction(-1, 3))
+  """
+  return Fraction(x).limit_denominator(10**6)
 
 
 def invariants(p: Abc, optimizer: str = 'sgd') -> Invariants:
@@ -176,7 +185,7 @@ def shift(
   _check(optimizer)
   if len(theta) != len(p.a):
     raise ValueError(f'{len(theta)} values of theta, expected {len(p.a)}')
-  t = [Fraction(x) for x in theta]
+  t = [_fraction(x) for x in theta]
   times = 2 if optimizer == 'sgd' else 1
   return Abc(
     tuple(a + x for a, x in zip(p.a, t, strict=True)),

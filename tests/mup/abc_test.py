@@ -91,6 +91,17 @@ def test_the_tables_are_mup(table, optimizer, depth):
   assert all(found.maximal) and found.start_maximal
 
 
+@pytest.mark.parametrize('theta', [0.1, 0.3, -0.7, 1 / 3, -2 / 7])
+def test_decimal_exponents_are_what_they_mean(theta):
+  """µP shifted by θ in floats: a + θ, b − θ, c − 2θ."""
+  a = [-0.5 + theta, 0.0 + theta, 0.5 + theta]
+  b = [0.5 - theta, 0.5 - theta, 0.5 - theta]
+  p = make(a, b, [-2 * theta] * 3)
+  found = classify(p)
+  assert (found.kind, found.r) == ('feature', 0)
+  assert all(found.maximal)
+
+
 def test_mup_alone_has_everything_maximal():
   """Over all invariants in quarters: unique up to symmetry."""
   quarters = [Fraction(k, 4) for k in range(-6, 9)]
