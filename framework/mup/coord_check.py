@@ -8,6 +8,11 @@ of them settle as width grows, so the slope
 
 and wherever a multiplier is missing or misplaced, some of them do not.
 
+Queries of flax's attention, which divides q·k by √d, are seen as those of the
+logits q·k/d: times (d/d_0)^½, d_0 the head dimension at the base. So they keep
+their order in muP, where the module's own q falls as d^-1/2 (`multipliers`),
+and grow as n^½ from the start where logits are left at q·k/√d.
+
 References:
   TP5: Yang, Hu, Babuschkin, Sidor, et al., "Tensor Programs V", 2022,
   Appendix D.1.
@@ -25,6 +30,7 @@ from jaxtyping import Array, Float, PyTree
 from framework import fits
 from framework.mup import initialisers
 from framework.mup.net import Net
+from framework.mup.sizes import check_sizes
 
 __all__ = [
   'Check',
@@ -56,22 +62,57 @@ class Slopes(NamedTuple):
   change: Float[np.ndarray, 't module']
 
 
-def activations(net: Net, params: PyTree, *inputs: Any) -> dict[str, Array]:
+def activations(
+  net: Net, params: PyTree, *inputs: Any, variables: Mapping | None = None
+) -> dict[str, Array]:
   """The output of every module, by path.
 
   Args:
     net: A net.
     params: Its parameters w.
     *inputs: What it is called with.
+    variables: Other collections of its variables, if any.
 
   Returns:
     {path: output}, in the order in which paths sort; '' is the whole network.
     A module that is called again has its number appended, 'dense#2'.
+
+  Raises:
+    ValueError: If a tensor has no multiplier, or a collection is missing.
+
+  >>> import flax.linen as nn
+  >>> from framework.mup.net import parametrise
+  >>> mlp = lambda n: nn.Sequential([nn.Dense(n), nn.tanh, nn.Dense(1)])
+  >>> x = jnp.eye(4)
+  >>> net = parametrise(mlp(8), mlp(16), mlp(32), x)
+  >>> seen = activations(net, net.init(jax.random.key(0), x), x)
+  >>> {path: out.shape for path, out in seen.items()}
+  {'': (4, 1), 'layers_0': (4, 32), 'layers_2': (4, 1)}
   """
-  _, seen = net.apply(
-    params, *inputs, capture_intermediates=True, mutable=['intermediates']
+  return _called(net, params, inputs, dict(variables or {}))[1]
+
+
+def _called(net, params, inputs, variables):
+  """The output, activations by path, and variables after the call."""
+  out, seen = net.apply(
+    params,
+    *inputs,
+    variables=variables,
+    capture_intermediates=True,
+    mutable=['intermediates', *variables],
   )
-  return _named(seen['intermediates'])
+  # Of layers that make queries; d/d_0 as in logits q·k/d.
+  scale = {
+    path.rpartition('/')[0]: shape.m_head**0.5
+    for path, shape in net.shapes.items()
+    if shape.role.query and path.endswith(('/kernel', '/scale'))
+  }
+  # Sorted, as transformations that a dictionary passes through sort it.
+  acts = {
+    name: x * scale.get(name.split('#')[0], 1.0)
+    for name, x in sorted(_named(seen['intermediates']).items())
+  }
+  return out, acts, {name: seen[name] for name in variables}
 
 
 def _named(tree: Mapping, path: tuple[str, ...] = ()) -> dict[str, Array]:
@@ -127,8 +168,8 @@ def coord_check(
     A `Check`.
 
   Raises:
-    ValueError: If there are fewer than two widths, or widths have different
-      modules.
+    ValueError: If there are fewer than two widths, no seed or no record, or
+      widths have different modules.
 
   >>> import flax.linen as nn
   >>> from framework.mup.net import parametrise
@@ -145,6 +186,7 @@ def coord_check(
   """
   if len(widths) < 2:
     raise ValueError(f'widths are {tuple(widths)}, expected two or more')
+  check_sizes(seeds=seeds, steps=steps)
   # Keys whose draws compile in a quarter of the time that Threefry's take.
   keys = jax.random.split(jax.random.key(0, impl='rbg'), seeds)
   names: tuple[str, ...] = ()
@@ -163,8 +205,8 @@ def coord_check(
 
 
 def _drawn(keys, module, inputs):
-  """What the module's initialisers draw."""
-  return jax.vmap(lambda key: module.init(key, inputs)['params'])(keys)
+  """What the module's initialisers draw: parameters and other variables."""
+  return jax.vmap(lambda key: dict(module.init(key, inputs)))(keys)
 
 
 # One program for all rules of a module.
@@ -175,27 +217,35 @@ def _one_width(net, rule, batch, loss, keys, steps, prepare):
   inputs, targets = batch
   modules: list[str] = []
 
-  def watched(params):
-    out, seen = net.apply(
-      params, inputs, capture_intermediates=True, mutable=['intermediates']
-    )
-    return loss(out, targets), _named(seen['intermediates'])
+  def watched(params, variables):
+    out, acts, variables = _called(net, params, (inputs,), variables)
+    return loss(out, targets), (acts, variables)
 
   def one(drawn):
-    params = initialisers.rescale(drawn, net.mults)
+    variables = dict(drawn)
+    params = initialisers.rescale(variables.pop('params'), net.mults)
     params = params if prepare is None else prepare(params)
-    start = watched(params)[1]
-    modules.extend(start)
+    blank = jax.eval_shape(watched, params, variables)[1][0]
+    modules.extend(blank)
 
-    def step(carry, _):
-      params, state = carry
-      (_, acts), grads = jax.value_and_grad(watched, has_aux=True)(params)
+    def step(carry, t):
+      params, variables, state, start = carry
+      (_, (acts, variables)), grads = jax.value_and_grad(watched, has_aux=True)(
+        params, variables
+      )
+      start = jax.tree.map(lambda x, s: jnp.where(t == 0, x, s), acts, start)
       updates, state = rule.update(grads, state, params)
-      record = sizes(acts), sizes(acts, start)
-      return (optax.apply_updates(params, updates), state), record
+      params = optax.apply_updates(params, updates)
+      return (params, variables, state, start), (
+        sizes(acts),
+        sizes(acts, start),
+      )
 
-    _, records = jax.lax.scan(step, (params, rule.init(params)), length=steps)
-    return records
+    # The start is seen inside the loop, where parameters are no constants:
+    # jaxlib 0.10.2 multiplies a mean by a constant zero readout to NaN on CPU.
+    start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), blank)
+    first = params, variables, rule.init(params), start
+    return jax.lax.scan(step, first, jnp.arange(steps))[1]
 
   try:
     hash(net.module)
@@ -241,12 +291,20 @@ def failures(check: Check, tolerance: float = 0.1) -> list[str]:
   From the second record on every size, and every change that is not zero, has
   to keep its order. At the first the output may fall, but nothing may grow.
 
+  A change that starts smaller than its scatter, n^-1/2, falls with it until
+  widths are larger: those of queries and keys under SGD do.
+
   Args:
     check: A `Check`.
     tolerance: Largest slope that passes, in absolute value.
 
   Returns:
     Lines, the steepest first.
+
+  >>> n = np.array([2.0, 4.0, 8.0])
+  >>> size = np.broadcast_to(n[:, None, None, None], (3, 1, 2, 1))
+  >>> failures(Check((2, 4, 8), ('dense',), size, 0 * size))
+  ['dense: size at t = 1 goes as n^1.00', 'dense: size at t = 2 goes as n^1.00']
   """
   found = slopes(check)
   lines = []

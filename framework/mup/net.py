@@ -11,6 +11,7 @@ itself (`layers.attend`), since one tensor has two roles there.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from flax import errors
 from jaxtyping import Array, Key, PyTree
 
 from framework.mup import initialisers, roles
@@ -29,22 +30,62 @@ class Net(NamedTuple):
   mults: Multipliers
 
   def init(self, key: Key[Array, ''], *inputs: Any, **kwargs: Any) -> PyTree:
-    """w_0: what the module draws, rescaled; see `initialisers.start`."""
+    """w_0: what the module draws, rescaled; see `initialisers.start`.
+
+    Args:
+      key: For `module.init`.
+      *inputs: What the module is called with.
+      **kwargs: More for it.
+
+    Returns:
+      w_0.
+
+    Raises:
+      ValueError: If the module has other variables as well (`apply` says what
+        to do then).
+    """
     return initialisers.start(self.module, self.mults, key, *inputs, **kwargs)
 
-  def apply(self, params: PyTree, *inputs: Any, **kwargs: Any) -> Any:
+  def apply(
+    self,
+    params: PyTree,
+    *inputs: Any,
+    variables: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+  ) -> Any:
     """The module at W = A w; see `multipliers.effective`.
 
     Args:
       params: w.
       *inputs: What the module is called with.
+      variables: Other collections, such as the running averages of BatchNorm;
+        multipliers are of parameters alone.
       **kwargs: More for `module.apply`, such as `mutable` or `rngs`.
 
     Returns:
       What `module.apply` returns.
+
+    Raises:
+      ValueError: If a tensor has no multiplier, or a collection is missing.
+
+    >>> import flax.linen as nn, jax, jax.numpy as jnp
+    >>> norm = lambda n: nn.Sequential([nn.Dense(n), nn.BatchNorm(True)])
+    >>> x = jnp.ones((2, 3))
+    >>> net = parametrise(norm(4), norm(8), norm(16), x)
+    >>> drawn = net.module.init(jax.random.key(0), x)
+    >>> w = initialisers.rescale(drawn.pop('params'), net.mults)
+    >>> net.apply(w, x, variables=drawn).shape
+    (2, 16)
     """
     weights = mults_lib.effective(params, self.mults)
-    return self.module.apply({'params': weights}, *inputs, **kwargs)
+    everything = {**(variables or {}), 'params': weights}
+    try:
+      return self.module.apply(everything, *inputs, **kwargs)
+    except errors.ScopeCollectionNotFound as error:
+      raise ValueError(
+        f'{type(self.module).__name__} lacks a collection, expected in the '
+        f'argument variables: {str(error).splitlines()[0]}'
+      ) from error
 
 
 def parametrise(
