@@ -69,17 +69,38 @@ def best(
 ) -> Int[np.ndarray, '*lanes']:
   """The place of the least loss; a run that diverged is worse than any.
 
+  Args:
+    loss: At every rate of the grid; NaN or infinite where a run diverged.
+
+  Returns:
+    Places on the grid; -1 where every run diverged, which is no place: look
+    for it before you index.
+
   >>> best(np.array([[3.0, 1.0, np.nan], [0.5, 1.0, 2.0]])).tolist()
   [1, 0]
+  >>> best(np.array([np.nan, np.inf])).item()
+  -1
   """
   loss = np.asarray(loss, float)
-  return np.argmin(np.where(np.isfinite(loss), loss, np.inf), axis=-1)
+  finite = np.isfinite(loss)
+  place = np.argmin(np.where(finite, loss, np.inf), axis=-1)
+  return np.where(finite.any(-1), place, -1)
 
 
-def drift(places: Int[np.ndarray, ' widths']) -> int:
+def drift(places: Int[np.ndarray, ' widths']) -> float:
   """How many steps of the grid the best rate moves over widths.
 
-  >>> drift(np.array([4, 4, 3, 2]))
-  2
+  The range, max - min, whichever the direction and wherever the extremes are.
+
+  Args:
+    places: As of `best`.
+
+  Returns:
+    A whole number >= 0; NaN if at some width every run diverged.
+
+  >>> drift(np.array([4, 4, 3, 2])), drift(np.array([4, -1]))
+  (2.0, nan)
   """
-  return int(np.max(places) - np.min(places))
+  if np.any(np.asarray(places) < 0):
+    return np.nan
+  return float(np.max(places) - np.min(places))

@@ -57,6 +57,14 @@ def test_the_best_is_never_a_run_that_diverged():
   assert lr_sweep.best(loss[None]).shape == (1, 3)
 
 
+def test_where_every_run_diverged_there_is_no_best():
+  loss = np.array([[np.nan, np.nan], [np.inf, -np.inf], [1.0, np.nan]])
+  assert lr_sweep.best(loss).tolist() == [-1, -1, 0]
+  assert lr_sweep.best(loss[0]) == -1
+  assert np.isnan(lr_sweep.drift(lr_sweep.best(loss)))
+
+
 def test_drift_is_the_whole_way():
   assert lr_sweep.drift(np.array([3, 3, 3])) == 0
   assert lr_sweep.drift(np.array([2, 4, 1])) == 3
+  assert lr_sweep.drift(np.array([1, 4, 2])) == 3  # has no sign
