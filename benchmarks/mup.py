@@ -96,7 +96,14 @@ def measure(
 
 
 def check(widths: Sequence[int]) -> dict[str, Any]:
-  """A coordinate check in a process with one thread, compilation included."""
+  """A coordinate check in a process with one thread, compilation included.
+
+  Args:
+    widths: Of the networks; the first is the base.
+
+  Returns:
+    {cpu_seconds, wall_seconds, failures, met}.
+  """
   x = jax.random.normal(jax.random.key(1), (64, 64))
   y = jnp.arange(64) % 10
   rules = {
@@ -121,11 +128,16 @@ def check(widths: Sequence[int]) -> dict[str, Any]:
     return coord_check.failures(found)
 
   cpu, wall = time.process_time(), time.perf_counter()
-  failures = [line for optimizer in rules for line in wrong(optimizer)]
+  failures = [
+    f'{optimizer}: {line}' for optimizer in rules for line in wrong(optimizer)
+  ]
+  wall = time.perf_counter() - wall
   return {
     'cpu_seconds': time.process_time() - cpu,
-    'wall_seconds': time.perf_counter() - wall,
+    'wall_seconds': wall,
     'failures': failures,
+    # A check that finds fault with muP is of no use, however fast.
+    'met': not failures and wall <= CHECK_TARGET,
   }
 
 
@@ -190,12 +202,13 @@ def main(argv: Sequence[str]) -> None:
       f'{found["aim"]:g}: {verdict}'
     )
   grid = timing.in_fresh_process('1', check, widths)
-  verdict = 'met' if grid['wall_seconds'] <= CHECK_TARGET else 'not met'
+  verdict = 'met' if grid['met'] else 'not met'
   print(
     f'coordinate check: {grid["wall_seconds"]:.1f} s on the wall, '
-    f'{grid["cpu_seconds"]:.1f} s of CPU time, aim {CHECK_TARGET:g} s: '
-    f'{verdict}'
+    f'{grid["cpu_seconds"]:.1f} s of CPU time, aim {CHECK_TARGET:g} s and '
+    f'every activation flat: {verdict}'
   )
+  print(*grid['failures'], sep='\n', end='\n' if grid['failures'] else '')
   timing.finish(machine, size=size, tables=tables, targets=aimed, check=grid)
 
 
