@@ -133,6 +133,13 @@ def sizes(
 ) -> Float[Array, ' module']:
   """Mean |x_a|, or mean |x_a - start_a|, of each activation in turn.
 
+  Args:
+    acts: Activations by path.
+    start: The same at the start, for their change.
+
+  Returns:
+    The means, in the order of `acts`.
+
   >>> sizes({'a': jnp.array([1.0, -3.0])}).tolist()
   [2.0]
   """
@@ -327,6 +334,12 @@ def failures(check: Check, tolerance: float = 0.1) -> list[str]:
 
 def table(check: Check) -> str:
   """Slopes of sizes as text: a row a module, a column a step.
+
+  Args:
+    check: A `Check`.
+
+  Returns:
+    Lines, the first the head.
 
   >>> one = np.ones((2, 1, 2, 1))
   >>> print(table(Check((2, 4), ('',), one, one)))

@@ -233,6 +233,12 @@ class InfShapes(Mapping[str, InfShape]):
 def path_of(path: tuple[Any, ...]) -> str:
   """A path in a tree as text.
 
+  Args:
+    path: Keys, as of `jax.tree_util.tree_flatten_with_path`.
+
+  Returns:
+    The names with '/' between them.
+
   >>> tree = {'dense': {'kernel': 0}}
   >>> path_of(jax.tree_util.tree_flatten_with_path(tree)[0][0][0])
   'dense/kernel'
@@ -313,6 +319,12 @@ def between(
 
   Raises:
     ValueError: As in `infer`.
+
+  >>> import jax.numpy as jnp
+  >>> base, delta, target = ({'w': jnp.ones((3, n))} for n in (4, 8, 16))
+  >>> shape = between(base, delta, target)['w']
+  >>> shape.base, shape.m_out, shape.role.law
+  ((None, 4), 4.0, 'unknown')
   """
   known = dict(found or {})
   bases, targets = _flat(base), _flat(target)
@@ -383,6 +395,13 @@ def _flat(tree: PyTree) -> dict[str, tuple[int, ...]]:
 
 def by_path(function: Callable[[str, Any], Any], tree: PyTree) -> PyTree:
   """Maps (path, leaf) -> leaf over a tree.
+
+  Args:
+    function: Of a path such as 'dense/kernel' and what is there.
+    tree: A pytree.
+
+  Returns:
+    A tree of what it returns.
 
   >>> by_path(lambda path, x: path, {'a': {'b': 1}})
   {'a': {'b': 'a/b'}}

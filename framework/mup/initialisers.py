@@ -38,8 +38,15 @@ def start(
     w_0, the 'params' of the module; of another collection there must be none.
 
   Raises:
-    ValueError: If the module has other variables as well: start those yourself
-      and use `rescale` for the parameters.
+    ValueError: If the module has other variables as well: start those yourself,
+      use `rescale` for the parameters, and give the rest to `Net.apply`.
+
+  >>> import flax.linen as nn
+  >>> mults = mults_lib.Multipliers({'kernel': 2.0}, *({'kernel': 1.0},) * 4)
+  >>> module, key = nn.Dense(3, use_bias=False), jax.random.key(0)
+  >>> w = start(module, mults, key, jax.numpy.ones((1, 32)))['kernel']
+  >>> w / module.init(key, jax.numpy.ones((1, 32)))['params']['kernel'] == 2
+  Array([[ True,  True,  True], ...
   """
   made = module.init(key, *inputs, **kwargs)
   if other := sorted(set(made) - {'params'}):
@@ -62,6 +69,10 @@ def rescale(params: PyTree, mults: mults_lib.Multipliers) -> PyTree:
 
   Raises:
     ValueError: If a tensor has no multiplier.
+
+  >>> mults = mults_lib.Multipliers({'w': 2.0}, *({'w': 1.0},) * 4)
+  >>> rescale({'w': jax.numpy.ones(2)}, mults)['w'].tolist()
+  [2.0, 2.0]
   """
 
   def scale(path: str, w: Any) -> Any:

@@ -178,7 +178,15 @@ def init_multiplier(
     A positive number, 1 at the base width.
 
   Raises:
-    ValueError: If the law is unknown and the tensor grows.
+    ValueError: If there is no such table, or the law is unknown and the tensor
+      grows.
+
+  >>> hidden = InfShape((32, 32), (8, 8), roles.DENSE)  # m = 4
+  >>> init_multiplier(hidden)  # fan_in^-1/2 is right as it is
+  1.0
+  >>> same = hidden._replace(role=roles.DENSE._replace(law='constant'))
+  >>> init_multiplier(same)
+  0.5
   """
   if table not in parametrisations.TABLES:
     known = ', '.join(parametrisations.TABLES)
@@ -220,6 +228,11 @@ def effective(params: PyTree, mults: Multipliers) -> PyTree:
 
   Raises:
     ValueError: If a tensor has no multiplier.
+
+  >>> readout = InfShape((32, 3), (8, None), roles.DENSE)  # m = 4
+  >>> mults = multipliers(InfShapes({'w': readout}))
+  >>> effective({'w': jnp.ones((32, 3))}, mults)['w'][0, 0].item()
+  0.25
   """
 
   def scale(path: str, w: Any) -> Any:

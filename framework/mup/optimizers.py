@@ -81,6 +81,15 @@ def add_decay_by_tensor(
 
   Returns:
     A transformation that needs the parameters.
+
+  Raises:
+    ValueError: When it updates without the parameters, or a tensor that has no
+      number.
+
+  >>> import jax.numpy as jnp
+  >>> rule, w = add_decay_by_tensor(0.5, {'w': 4.0}), {'w': jnp.full(1, 3.0)}
+  >>> rule.update({'w': jnp.ones(1)}, rule.init(w), w)[0]['w']
+  Array([7.], dtype=float...)
   """
 
   def update(updates: PyTree, state: Any, params: PyTree = None):
@@ -125,6 +134,12 @@ def mup(
 
   Returns:
     A transformation.
+
+  >>> import jax.numpy as jnp
+  >>> quarter = Multipliers(*({'w': x} for x in (1.0, 1.0, 0.25, 4.0, 1.0)))
+  >>> rule, w = mup(optax.scale_by_lion(), 0.1, quarter), {'w': jnp.ones(1)}
+  >>> rule.update({'w': jnp.full(1, 3.0)}, rule.init(w), w)[0]['w'].round(6)
+  Array([-0.025], dtype=float...)
   """
   steps: list[optax.GradientTransformation] = []
   decays = not isinstance(weight_decay, (int, float)) or weight_decay != 0
@@ -190,6 +205,8 @@ def mu_adam(
 ) -> optax.GradientTransformationExtraArgs:
   """Adam in muP, with an ℓ2 penalty if you like.
 
+      g ← g + λ m_wd w,   w ← w - η m_lr Adam(g; ε m_ε),   m_wd = 1/m_lr
+
   Args:
     learning_rate: η.
     mults: `Multipliers` for 'adam'.
@@ -204,6 +221,12 @@ def mu_adam(
 
   Returns:
     A transformation.
+
+  >>> import jax.numpy as jnp
+  >>> quarter = Multipliers(*({'w': x} for x in (1.0, 1.0, 0.25, 4.0, 1.0)))
+  >>> rule, w = mu_adam(0.1, quarter), {'w': jnp.ones(1)}
+  >>> rule.update({'w': jnp.full(1, 3.0)}, rule.init(w), w)[0]['w'].round(6)
+  Array([-0.025], dtype=float...)
   """
   return mup(
     optax.scale_by_adam(b1, b2, eps),
@@ -240,6 +263,12 @@ def mu_adamw(
 
   Returns:
     A transformation.
+
+  >>> import jax.numpy as jnp
+  >>> quarter = Multipliers(*({'w': x} for x in (1.0, 1.0, 0.25, 4.0, 1.0)))
+  >>> rule, w = mu_adamw(0.1, quarter, weight_decay=0.5), {'w': jnp.ones(1)}
+  >>> rule.update({'w': jnp.zeros(1)}, rule.init(w), w)[0]['w'].round(6)
+  Array([-0.05], dtype=float...)
   """
   return mup(
     optax.scale_by_adam(b1, b2, eps),

@@ -77,6 +77,13 @@ def convention(path: str, rank: int) -> Role:
   Kernels are (..., in, out) and vectors outputs. How a tensor of two or more
   axes is initialised is not known then.
 
+  Args:
+    path: Of the tensor.
+    rank: How many axes it has.
+
+  Returns:
+    The role.
+
   >>> convention('conv/kernel', 4)
   Role(fan_in=(2,), fan_out=(3,), law='unknown', query=False)
   """
@@ -179,6 +186,12 @@ def watched() -> Iterator[dict[str, Seen]]:
   Yields:
     {path: (role, shape)}, filled while modules run; tensors that a module makes
     by itself with `self.param` are not in it.
+
+  >>> with watched() as seen:
+  ...   made = nn.Embed(5, 8).init(jax.random.key(0), jnp.zeros(1, int))
+  >>> role, shape = seen['embedding']
+  >>> role.fan_out, role.law, shape
+  ((1,), 'fan_out', (5, 8))
   """
   seen: dict[str, Seen] = {}
 

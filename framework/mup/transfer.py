@@ -181,7 +181,17 @@ def net_of(structure: Structure, hp: Hp) -> Net:
 
 
 def modules(structure: Structure) -> tuple[str, ...]:
-  """Names of the modules whose activations are observed, '' for the output."""
+  """Names of the modules whose activations are observed, '' for the output.
+
+  Args:
+    structure: The structure.
+
+  Returns:
+    The names, in the order of the observations.
+
+  >>> modules(Structure(width=8, base_width=4, depth=1))
+  ('', 'layer_1', 'readout')
+  """
   net = Net(
     module_at(structure, structure.width),
     _shapes(structure),
@@ -214,6 +224,9 @@ def system(structure: Structure) -> System:
   Returns:
     A `System` whose hp is an `Hp`; observations: loss, and size and change of
     every module's output on a fixed batch.
+
+  Raises:
+    ValueError: When a problem of the transformer is drawn without a text.
 
   >>> from framework.system import rollout
   >>> net = system(Structure(width=16, base_width=8, inputs=4, rows=64))

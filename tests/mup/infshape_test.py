@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from framework.checkpoint import Checkpoints
 from framework.mup import infshape, roles
 from framework.mup.infshape import InfShape, InfShapes, between, infer
 from framework.mup.models import Perceptron
@@ -60,6 +61,22 @@ def test_it_has_no_leaves_and_survives(shapes):
   rows = jax.sharding.NamedSharding(mesh, jax.P('i'))
   placed = jax.device_put(state, rows)
   assert placed['shapes'] == shapes and placed['w'].sharding == rows
+
+
+def test_it_comes_back_from_a_checkpoint(shapes, tmp_path):
+  """Beside the arrays, as no leaf of the state, and as text in the facts."""
+  store = Checkpoints(tmp_path)
+  state = {'w': jnp.arange(6.0).reshape(2, 3), 'shapes': shapes}
+  store.save(1, state, {'shapes': shapes.to_json()})
+  store.wait()
+  template = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state
+  )
+  found = store.restore(lambda meta: template)
+  store.close()
+  assert found is not None and found.tree['shapes'] == shapes
+  np.testing.assert_array_equal(found.tree['w'], state['w'])
+  assert InfShapes.from_json(found.meta['shapes']) == shapes
 
 
 def test_the_tree_mirrors_the_parameters(shapes):
