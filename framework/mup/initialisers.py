@@ -42,11 +42,11 @@ def start(
       use `rescale` for the parameters, and give the rest to `Net.apply`.
 
   >>> import flax.linen as nn
+  >>> ones = nn.Dense(3, use_bias=False, kernel_init=nn.initializers.ones)
   >>> mults = mults_lib.Multipliers({'kernel': 2.0}, *({'kernel': 1.0},) * 4)
-  >>> module, key = nn.Dense(3, use_bias=False), jax.random.key(0)
-  >>> w = start(module, mults, key, jax.numpy.ones((1, 32)))['kernel']
-  >>> w / module.init(key, jax.numpy.ones((1, 32)))['params']['kernel'] == 2
-  Array([[ True,  True,  True], ...
+  >>> x = jax.numpy.ones((1, 2))
+  >>> start(ones, mults, jax.random.key(0), x)['kernel'].tolist()
+  [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
   """
   made = module.init(key, *inputs, **kwargs)
   if other := sorted(set(made) - {'params'}):
