@@ -53,6 +53,11 @@ def accuracy(
   questions: Int[Array, 'N 4'],
   block: int = 256,
 ) -> Float[Array, '']:
-  """The share of questions that are answered; as `answered`."""
+  """The share of questions that are answered; arguments as of `answered`.
+
+  >>> square = jnp.array([[1., 0.], [1., 1.], [-1., 0.], [-1., 1.], [0., 1.]])
+  >>> print(accuracy(square, jnp.array([[0, 1, 2, 3], [0, 1, 2, 4]])))
+  0.5
+  """
   right = answered(vectors, questions, block)
   return jnp.mean(right, dtype=vectors.dtype)

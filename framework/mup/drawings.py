@@ -103,6 +103,10 @@ def parts(x: Float[Array, '*b d'], turns: int) -> Parts:
 
   Raises:
     ValueError: If there are turns and no even side.
+
+  >>> even, odd, pair = parts(jnp.array([1.0, 2.0, 3.0, 4.0]), 4)
+  >>> print(even, odd, pair.round(3))
+  [5.] [0.] [-2.121  0.707]
   """
   if turns == 1:
     none = x[..., :0]

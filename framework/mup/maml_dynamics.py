@@ -208,6 +208,10 @@ def system(structure: Structure) -> System:
     Gaussian classes signal_share, the part of the features' square that lies in
     the classes' subspace (rank/d where features stay what they were).
 
+  Raises:
+    TypeError: By `sample`, if `rank` is None and it is not given `Data`. What
+      cannot be built is refused by `Structure`.
+
   >>> import jax, jax.numpy as jnp
   >>> from framework import rollout
   >>> small = system(Structure(d=16, rank=2, eval_tasks=50, dtype=jnp.float32))

@@ -4,8 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from configs.infinite_width import get_config
+from configs.infinite_width_maml import KERNELS
 from experiments.experiment import job_of
 from experiments.infinite_width import EXPERIMENT
 from framework import config as config_lib
@@ -31,6 +33,72 @@ def test_claims_and_figures(variant, tmp_path):
   assert claims and len({c.id for c in claims}) == len(claims)
   figures = EXPERIMENT.figures(config, dataset, claims)
   assert figures and all(caption for _, caption in figures.values())
+
+
+def replaced(dataset, model, other):
+  """The results, were the curves of one model those of another."""
+  return dataset.where(dataset['model'] != model, dataset.sel(model=other))
+
+
+def verdicts(config, dataset):
+  return {c.id: c.verdict for c in EXPERIMENT.claims(config, dataset)}
+
+
+FEATURES = {'above', 'above.one', 'features'}
+
+
+def made_up(config):
+  """Curves as the published implementation has them: from .2 to the end."""
+  end = {
+    'limit': (0.727, 0.623, 0.69),
+    'w512': (0.732, 0.630, 0.68),
+    'linear': (0.467, 0.292, 0.125),
+    'gp': (0.478, 0.297, 0.125),
+    'ntk': (0.476, 0.343, 0.125),
+  }
+  models = config.sweep['model']
+  dims, lift = ('model', 'seed', 'time'), np.array([[-0.004], [0.004]])
+  start = {'accuracy': 0.46, 'accuracy_one': 0.29, 'signal_share': 0.125}
+  data = {}
+  for i, (name, first) in enumerate(start.items()):
+    last = np.array([end[m][i] for m in models])[:, None, None] + lift
+    data[name] = dims, np.concatenate([0 * last + first, last], -1)
+  return xr.Dataset(data, {'model': list(models), 'time': [0, 200]})
+
+
+def test_claims_of_feature_learning_can_fail():
+  """A limit that is a kernel is neither above kernels nor at wide networks."""
+  config = get_config('quick')
+  dataset = made_up(config)
+  assert set(verdicts(config, dataset).values()) == {'holds'}
+  for kernel in KERNELS:
+    found = verdicts(config, replaced(dataset, 'limit', kernel))
+    bad = {id for id, verdict in found.items() if verdict == 'fails'}
+    assert bad == FEATURES | {'w512.limit'}, kernel
+  # And a kernel that learnt as the limit does is no control.
+  found = verdicts(config, replaced(dataset, 'gp', 'limit'))
+  bad = {id for id, verdict in found.items() if verdict == 'fails'}
+  assert bad == {'above', 'above.one', 'control.gp'}
+
+
+@pytest.mark.slow
+def test_the_limit_learns_features_and_kernels_do_not(tmp_path):
+  """The variant `quick` as it is: every claim, and the margins themselves."""
+  config = get_config('quick')
+  jobs.go(job_of(EXPERIMENT, config), tmp_path)
+  dataset = results.open(tmp_path)
+  found = verdicts(config, dataset)
+  controls = {f'control.{kernel}' for kernel in KERNELS}
+  assert set(found) == FEATURES | controls | {'w512.limit'}
+  assert [id for id, verdict in found.items() if verdict != 'holds'] == []
+  last = dataset['accuracy'].isel(time=-1).mean('seed')
+  kernels = last.sel(model=list(KERNELS)).max()
+  # 25 points and less than one were measured with the published code.
+  assert last.sel(model='limit') - kernels >= 0.15
+  assert abs(last.sel(model='limit') - last.sel(model='w512')) <= 0.02
+  for kernel in KERNELS:
+    found = verdicts(config, replaced(dataset, 'limit', kernel))
+    assert all(found[id] == 'fails' for id in FEATURES), kernel
 
 
 @pytest.mark.parametrize(

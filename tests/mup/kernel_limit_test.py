@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from framework.mup import kernel_limit, maml_dynamics
+from framework.mup import kernel_limit, maml, maml_dynamics
 from framework.mup.kernel_limit import Scales
 from framework.plan import Plan
 from framework.sweep import Program
 from tests import toy
+from tests.compiling import counted
 
 KINDS = ('gp', 'ntk')
 # 4 tasks of 5 queries, 20 rows a step: 400 after the last record.
@@ -46,6 +47,52 @@ def test_rows_beyond_the_capacity_are_seen():
   assert np.isfinite(store.C).all()
   store = kernel_limit.append(store, *rows(1, 3))
   assert np.isnan(store.C).all()
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float64'])
+def test_rows_are_written_in_place(dtype):
+  """Of a donated store nothing is copied, and none is compiled again."""
+  append = jax.jit(kernel_limit.append, donate_argnums=0)
+  store = kernel_limit.empty(4000, 3, 2, jnp.dtype(dtype), 1000)
+  new = [x.astype(dtype) for x in rows(6, 3)]
+  size = sum(x.nbytes for x in store)
+  memory = append.lower(store, *new).compile().memory_analysis()
+  assert memory.alias_size_in_bytes == size
+  assert memory.temp_size_in_bytes < size / 20
+  where = [x.unsafe_buffer_pointer() for x in store[:2]]
+  before, store = store, append(store, *new)
+  with counted() as count:
+    store = append(store, *new)
+  assert count.compiled == 0 and int(store.count) == 12
+  assert all(x.is_deleted() for x in before)
+  assert where == [x.unsafe_buffer_pointer() for x in store[:2]]
+
+
+@pytest.mark.parametrize('kind', kernel_limit.KINDS)
+def test_an_outer_step_is_compiled_once(kind):
+  """Whatever rates, clip and variances, alone and as lanes over them."""
+  x = jax.random.normal(jax.random.key(2), (3, 4, 5))
+  y = jnp.broadcast_to(jnp.arange(4) % 2, (3, 4))
+  tasks, f = maml.Tasks(x, y, x + 0.1, y), jnp.zeros((3, 8, 2))
+
+  def step(rates):
+    inner_lr, meta_lr, clip, *scales = rates
+    kernel = kernel_limit.one_layer(kind, Scales(*scales))
+    return kernel_limit.outer_step(kernel, f, tasks, inner_lr, meta_lr, clip)
+
+  values = np.array(
+    [[0.1, 0.2, 0.3, 1.0, 0.1, 1.0], [0.2, 0.5, 9.0, 1.5, 0.2, 0.5]]
+  )
+  single, lanes = jax.jit(step), jax.jit(jax.vmap(step))
+  one = single(values[0])
+  with counted() as count:
+    other = single(values[1])
+  assert count.compiled == 0
+  assert np.abs(one.C - other.C).max() > 1e-3
+  both = lanes(values)
+  for i, alone in enumerate((one, other)):
+    for found, want in zip(both, alone, strict=True):
+      np.testing.assert_allclose(found[i], want, rtol=1e-12, atol=1e-14)
 
 
 def outputs(structure, kind):

@@ -12,6 +12,7 @@ from framework.mup import analogy, word2vec
 from framework.mup import word2vec_dynamics as dynamics
 from framework.mup.word2vec_dynamics import Hp, Structure
 from framework.system import advance, keys, rollout, start
+from tests.compiling import counted
 
 KEY = jax.random.key(0)
 V = 12
@@ -108,8 +109,8 @@ def test_a_step_is_the_loop_of_the_reference():
       P[c] = (1 - lr * 0.01) * P[c] + e / len(near)
   assert int(after.read) == 20
   # 20 tokens of sums of order one in float64, in another order.
-  np.testing.assert_allclose(after.tables.P, P, atol=1e-13)
-  np.testing.assert_allclose(after.tables.Q, Q, atol=1e-13)
+  np.testing.assert_allclose(after.tables.P, P, rtol=0, atol=1e-13)
+  np.testing.assert_allclose(after.tables.Q, Q, rtol=0, atol=1e-13)
 
 
 def test_noise_is_never_the_word_itself_and_windows_vary():
@@ -164,7 +165,7 @@ def test_rows_of_length_V_are_the_limit():
   assert np.all(np.asarray(two.tables.P)[:, V:] == 0)
   # 800 tokens, each with roundings of 1e-16 in numbers of order one.
   for a, b in zip(one.tables, two.tables, strict=True):
-    np.testing.assert_allclose(a, b[:, :V], atol=1e-12)
+    np.testing.assert_allclose(a, b[:, :V], rtol=0, atol=1e-12)
   assert np.max(np.abs(np.asarray(one.tables.P) - np.eye(V))) > 0.1
 
 
@@ -230,6 +231,33 @@ def test_tables_are_written_in_place():
   )
   assert memory is not None
   assert memory.temp_size_in_bytes < tables.P.nbytes // 4
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float64'])
+def test_updates_are_compiled_once_and_the_tables_donated(dtype):
+  """Whatever η and λ, for one run and for lanes over them."""
+  updates = jax.jit(word2vec.updates, donate_argnums=0)
+  context, targets = jax.random.randint(KEY, (2, 7, 5), 0, V)
+  rates = np.array([[0.1, 0.0], [0.2, 0.01]], dtype)
+
+  def tables():
+    made = word2vec.finite(KEY, V, 4, jnp.dtype(dtype))
+    return made._replace(Q=made.P / 2)
+
+  before = tables()
+  one, _ = updates(before, context, targets, *rates[0])
+  assert all(x.is_deleted() and x.dtype == dtype for x in before)
+  with counted() as count:
+    other, _ = updates(one, context, targets, *rates[1])
+  assert count.compiled == 0
+  assert all(x.is_deleted() for x in one)
+  alone, _ = updates(tables(), context, targets, *rates[1])
+  lanes = jax.vmap(word2vec.updates, (None, None, None, 0, 0))
+  found, _ = jax.jit(lanes)(tables(), context, targets, *rates.T)
+  near = 1e-14 if dtype == 'float64' else 1e-6
+  for x, y, z in zip(found, alone, other, strict=True):
+    np.testing.assert_allclose(x[1], y, rtol=0, atol=near)
+    assert np.abs(y - z).max() > 1e-2
 
 
 def test_chunks_of_a_run_are_the_run():
