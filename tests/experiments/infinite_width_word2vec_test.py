@@ -48,6 +48,24 @@ def test_claims_can_fail(tmp_path):
     assert verdict[id] == 'fails', id
 
 
+@pytest.mark.slow
+def test_wider_is_better_and_the_limit_best(tmp_path):
+  """At its real size, one seed: w16 < w64 < w256 < limit after two epochs."""
+  models = ('w16', 'w64', 'w256', 'limit', 'kernel')
+  config = dataclasses.replace(
+    get_config('word2vec'), seeds=1, sweep={'model': models}
+  )
+  jobs.go(job_of(EXPERIMENT, config), tmp_path)
+  dataset = results.open(tmp_path)
+  claims = EXPERIMENT.claims(config, dataset)
+  assert {'w16.w64', 'w64.w256', 'w256.limit', 'gap'} <= {c.id for c in claims}
+  assert [c.id for c in claims if c.verdict != 'holds'] == []
+  last = dataset['accuracy'].isel(time=-1).mean('seed')
+  # Two deviations of a difference of two shares of 2000 questions: 0.032.
+  assert np.all(np.diff(last.sel(model=list(models[:4]))) > 0.032)
+  assert last.sel(model='kernel') == 0
+
+
 def test_record_times_are_those_of_the_epochs():
   config = get_config('word2vec')
   assert times(config).tolist() == list(range(0, 121, 10))

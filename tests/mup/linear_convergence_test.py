@@ -143,5 +143,9 @@ def test_any_activation_tends_to_its_quadrature(name):
     one = lambda key, n=n: run(mean_field.particles(key, 1, 1, n))  # noqa: E731
     f = jax.jit(lambda keys, one=one: jax.lax.map(one, keys))(keys)
     error.append(np.sqrt(np.mean((f - want[None]) ** 2, (0, 2, 3))))
+  # The mean of the widest is the limit, to five of its own standard errors.
+  stderr = np.std(f, 0, ddof=1) / len(keys) ** 0.5
+  assert np.all(np.abs(np.mean(f, 0) - want) <= 5 * stderr + 1e-12)
+  assert stderr.max() < 2e-3
   times = {t: t for t in range(6)}
   assert_slopes(widths, np.array(error), times, -0.58, -0.44)
