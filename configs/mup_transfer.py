@@ -155,6 +155,7 @@ def _powers(low: int, high: int) -> tuple[float, ...]:
 
 
 _WIDTHS = (64, 128, 256, 512, 1024)
+_ABC_WIDTHS = (128, 256, 512, 1024, 2048)
 _MNIST = {
   'task': 'mnist',
   'rows': 20_000,
@@ -254,7 +255,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     _DICHOTOMY_OF
     | {
       'optimizer': 'sgd',
-      'sweep': {'width': (256, 512, 1024, 2048), 'case': tuple(range(34))},
+      'seeds': 32,  # f(0), of a kernel of the order of one, differs by seed
+      'sweep': {'width': _ABC_WIDTHS, 'case': tuple(range(34))},
     },
   ),
   'dichotomy_adam': (
@@ -262,7 +264,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     _DICHOTOMY_OF
     | {
       'lr': 0.03,
-      'sweep': {'width': (256, 512, 1024, 2048), 'case': tuple(range(29))},
+      'sweep': {'width': _ABC_WIDTHS, 'case': tuple(range(29))},
     },
   ),
 }

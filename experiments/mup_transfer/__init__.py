@@ -85,7 +85,7 @@ ATTRIBUTES = {
   'moves': {'long_name': 'rms of h(t) − h(0), layer by layer', 'units': '1'},
   'output': {'long_name': 'rms of f', 'units': '1'},
   'kernel': {
-    'long_name': 'n^−c ‖∂f/∂w‖² of every layer at one point',
+    'long_name': 'n^−c ‖∂f/∂w‖² of every layer at one point (Adam: |·|₁)',
     'units': '1',
   },
   'diverged_at': {'long_name': 'first non-finite record', 'units': 'step'},

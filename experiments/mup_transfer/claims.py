@@ -79,11 +79,23 @@ def _check(config: Any, ds: Any, rule: int, optimizer: str, rate: float):
 
 
 def _worst(check: coord_check.Check) -> float:
-  """The steepest slope of what should not depend on the width."""
+  """The steepest slope of what should not depend on the width.
+
+  What is zero at every width, for it has not moved yet, has none; NaN if
+  something is not finite, or zero, at some widths.
+  """
   found = coord_check.slopes(check)
-  later = np.concatenate([found.size[1:].ravel(), found.change[1:].ravel()])
-  later = later[np.isfinite(later)]
-  return float(np.max(np.abs(later))) if later.size else np.inf
+  worst = 0.0
+  for values, slopes in (
+    (check.size, found.size),
+    (check.change, found.change),
+  ):
+    mean = values.mean(1)[:, 1:]  # (width, time, module)
+    some = np.any(mean != 0, 0)
+    if not np.all(np.isfinite(mean) & ((mean > 0) | ~some)):
+      return math.nan
+    worst = max(worst, np.max(np.abs(slopes[1:][some]), initial=0.0))
+  return float(worst)
 
 
 def _coordinates(
@@ -111,7 +123,10 @@ def _coordinates(
     )
   if 0 in rules:
     check = _check(config, ds, 0, optimizer, rate)
-    slope = coord_check.slopes(check).size[1, check.modules.index('')]
+    output = check.modules.index('')
+    slope = coord_check.slopes(check).size[1, output]
+    if not np.isfinite(check.size[:, :, 1, output]).all():
+      slope = math.nan  # a width that diverged has no place on a line
     made.append(
       at_least(
         f'{optimizer}.sp.output',
@@ -160,62 +175,95 @@ def _transfer(config: Any, ds: Any) -> list[Claim]:
         continue
       loss = measure.losses(config, ds, rule, optimizer)
       places = measure.best_places(loss)
-      moved = float(lr_sweep.drift(places))
       if rule == 0:
-        made.append(_sp_drift(config, optimizer, moved))
+        made.append(_sp_drift(config, optimizer, places))
         continue
-      made.append(
-        at_most(
-          f'{optimizer}.mup.drift',
-          'muP: the best learning rate is the same at every width: steps of '
-          'the grid (factors of two)',
-          f'{TP5}: Figure 1',
-          1,
-          moved,
-          derivation='one step: neighbours on a flat minimum',
-        )
-      )
+      made.append(_mup_drift(config, optimizer, places))
       made += _wider(loss, places, widths, optimizer)
   return made
+
+
+def _edge(config: Any, places: np.ndarray) -> str:
+  """Which minima are at an end of the grid and may lie beyond, or ''.
+
+  An end can only hide a drift: the places on the grid are apart by no more than
+  those without ends.
+  """
+  rates = axis(config, 'lr')
+  for place, which in ((0, 'least'), (len(rates) - 1, 'largest')):
+    at = [
+      str(width)
+      for width, p in zip(axis(config, 'width'), places, strict=True)
+      if p == place
+    ]
+    if at:
+      return (
+        f'needs a wider grid: the {which} rate, {rates[place]:g}, is the best '
+        f'at width {", ".join(at)}'
+      )
+  return ''
+
+
+def _mup_drift(config: Any, optimizer: str, places: np.ndarray) -> Claim:
+  """The best rate stays, on a grid on which it could move."""
+  what = (
+    f'{optimizer}.mup.drift',
+    'muP: the best learning rate is the same at every width: steps of the grid '
+    '(factors of two)',
+    f'{TP5}: Figure 1',
+  )
+  moved = lr_sweep.drift(places)
+  if (count := len(axis(config, 'lr'))) < 4:
+    return untestable(*what, f'needs four rates, there are {count}')
+  if moved <= 1 and (reason := _edge(config, places)):
+    return untestable(*what, reason)
+  return at_most(
+    *what, 1, moved, derivation='one step: neighbours on a flat minimum'
+  )
 
 
 _SP_DRIFT = {'sgd': 2 / 4, 'adam': 3 / 4}  # steps of the grid a doubling
 
 
-def _sp_drift(config: Any, optimizer: str, moved: float) -> Claim:
+def _sp_drift(config: Any, optimizer: str, places: np.ndarray) -> Claim:
   """Where the first layer does not outweigh those that grow, SP's rate moves.
 
   With SGD the curvature that limits the rate is the tangent kernel, a sum over
   layers of |input of the layer|²: about d + n in a perceptron of two hidden
-  layers (inputs of deviation 1, half of the ReLUs on).
+  layers (inputs of deviation 1, half of the ReLUs on). No more than that is
+  predicted, and it does not look at what was measured.
   """
   widths = axis(config, 'width')
+  moved = lr_sweep.drift(places)
   what = (
     f'{optimizer}.sp.drift',
     'SP: the best learning rate moves with the width: steps of the grid '
     '(factors of two)',
     f'{TP5}: Figure 1',
   )
-  bound = math.floor(_SP_DRIFT[optimizer] * math.log2(widths[-1] / widths[0]))
+  steps = _SP_DRIFT[optimizer] * math.log2(widths[-1] / widths[0])
+  derivation = (
+    'what was measured with the reference package over widths 64 to 1024, a '
+    'doubling, in whole steps; layers that grow move by a factor of two a '
+    'doubling, the first, whose inputs do not grow, by none, and the best rate '
+    'of all in between'
+  )
   if optimizer == 'sgd' and config.task != 'text':
     d = structure_of(config).inputs
-    expected = math.log2((d + widths[-1]) / (d + widths[0]))
-    if expected < bound:
-      reason = (
-        f'needs widths that outweigh the {d} inputs: log2 of d + n, which '
-        f'limits the rate, gains {expected:.1f} from {widths[0]} to '
-        f'{widths[-1]}; {moved:g} steps were measured'
+    curvature = math.log2((d + widths[-1]) / (d + widths[0]))
+    if curvature < steps:
+      steps = curvature
+      derivation = (
+        f'log2 of d + n, which limits the rate, gains {curvature:.1f} from '
+        f'width {widths[0]} to {widths[-1]} with d = {d} inputs; in whole steps'
       )
-      return untestable(*what, reason)
-  return at_least(
-    *what,
-    bound,
-    moved,
-    derivation='what was measured with the reference package over widths 64 to '
-    '1024, a doubling, in whole steps; layers that grow move by a factor of '
-    'two a doubling, the first, whose inputs do not grow, by none, and the '
-    'best rate of all in between',
-  )
+  bound = math.floor(steps)
+  if bound < 1:
+    reason = f'needs wider networks: {steps:.1f} steps are predicted'
+    return untestable(*what, reason)
+  if moved < bound and (reason := _edge(config, places)):
+    return untestable(*what, reason)
+  return at_least(*what, bound, moved, derivation=derivation)
 
 
 def _wider(
@@ -263,26 +311,11 @@ def _dichotomy(config: Any, ds: Any) -> list[Claim]:
     return [untestable('dichotomy', 'measured = predicted', TP4, reason)]
   rows = measure.exponents(config, ds)
   stable = [e for e in rows if e.found.stable]
-  made = [
-    at_most(
-      f'{_slug(e.name)}.moves',
-      f'features move as n^{-float(e.found.moves[-1]):g} ({e.found.kind}): '
-      '|measured − predicted|',
-      f'{TP4}: Theorem 3.4, r',
-      0.15,
-      abs(float(e.moves[-1]) + float(e.found.moves[-1])),
-      derivation='next order at these widths, n^-1/2 relative',
-    )
-    for e in stable
-    if np.isfinite(e.moves[-1]) and np.isfinite(float(e.found.moves[-1]))
-  ]
+  made = []
+  for e in stable:
+    made += _powers(e)
   unstable = [e for e in rows if not e.found.stable]
   if unstable:
-    grows = [
-      not np.isfinite(e.change)
-      or max(e.change, e.start, float(np.max(e.moves))) > 0.05
-      for e in unstable
-    ]
     made.append(
       at_least(
         'unstable',
@@ -290,13 +323,16 @@ def _dichotomy(config: Any, ds: Any) -> list[Claim]:
         'share',
         f'{TP4}: Theorem 3.3',
         1.0,
-        np.asarray(grows, float),
+        [_grows(e) for e in unstable],
         derivation='slope above 0.05, or a run that diverged',
       )
     )
   feature = [e for e in stable if e.found.kind == 'feature']
   kernel = [e for e in stable if e.found.kind == 'kernel']
   if feature and kernel:
+    gap = np.min([e.moves[-1] for e in feature]) - np.max(
+      [e.moves[-1] for e in kernel]
+    )
     made.append(
       at_least(
         'dichotomy',
@@ -304,9 +340,55 @@ def _dichotomy(config: Any, ds: Any) -> list[Claim]:
         'power of n than every one in the kernel regime: least gap',
         f'{TP4}: Dynamical Dichotomy',
         0.0,
-        min(float(e.moves[-1]) for e in feature)
-        - max(float(e.moves[-1]) for e in kernel),
+        float(gap),
         derivation='r = 0 against r > 0',
       )
     )
   return made
+
+
+def _powers(e: measure.Exponents) -> list[Claim]:
+  """Start and change of the function, features and kernel of a stable one."""
+  found = e.found
+  made = []
+  for part, what, where, measured, predicted in (
+    ('start', 'f(0)', 'Theorem 3.3', e.start, (found.start,)),
+    ('change', 'f(T) - f(0)', 'Theorem 3.3', e.change, (found.change,)),
+    ('moves', 'h(T) - h(0), by layer,', 'Theorem 3.4, r', e.moves, found.moves),
+    ('kernel', 'what a step on one layer moves f(0) by, by layer,',
+     'derived, the layers in the kernel', e.kernel, found.shares),
+  ):  # fmt: skip
+    powers = -np.asarray(predicted, float)
+    same = powers == np.atleast_1d(measured)  # -inf: both are zero
+    with np.errstate(invalid='ignore'):
+      off = np.where(same, 0, np.abs(measured - powers))
+    made.append(
+      at_most(
+        f'{_slug(e.name)}.{part}',
+        f'{found.kind}: {what} ~ {_orders(powers)}: '
+        f'{"largest " if powers.size > 1 else ""}|measured - predicted|',
+        f'{TP4}: {where}',
+        0.15,
+        float(np.max(off)),
+        derivation='next order at these widths, n^-1/2 relative, and the '
+        'scatter of the seeds',
+      )
+    )
+  return made
+
+
+def _orders(powers: np.ndarray) -> str:
+  """Powers of n in words.
+
+  >>> _orders(np.array([-1.5, 0, -np.inf]))
+  'n^-1.5, n^0, 0'
+  """
+  return ', '.join('0' if p == -np.inf else f'n^{p + 0.0:g}' for p in powers)
+
+
+def _grows(e: measure.Exponents) -> float:
+  """1 if something does or a run diverged, 0 if nothing, NaN if unknown."""
+  slopes = np.array([e.start, e.change, *e.moves])
+  if e.diverged or np.any(slopes > 0.05):
+    return 1.0
+  return math.nan if np.isnan(slopes).any() else 0.0

@@ -30,54 +30,60 @@ def figures(config: Any, dataset: Any, claims: list) -> Mapping[str, tuple]:
     return {'dichotomy': _dichotomy(config, dataset)}
   made = {}
   if config.dense and len(axis(config, 'width')) > 1:
-    for optimizer, rate in checked_rates(config):
-      name = f'coordinates_{optimizer}'
-      made[name] = _coordinates(config, dataset, optimizer, rate)
+    made['coordinates'] = _coordinates(config, dataset)
   if len(axis(config, 'lr')) > 2:
     for optimizer in axis(config, 'optimizer'):
       made[f'transfer_{optimizer}'] = _transfer(config, dataset, optimizer)
   return made
 
 
-def _coordinates(config: Any, ds: Any, optimizer: str, rate: float) -> tuple:
-  """Sizes of activations over widths at the last of the first records."""
+def _coordinates(config: Any, ds: Any) -> tuple:
+  """Sizes of activations over widths after two steps, a row an optimizer."""
   from framework import plotting
 
-  rules = [
-    r for r in axis(config, 'rule') if not (r == 5 and optimizer == 'sgd')
-  ]
+  checked = checked_rates(config)
+  rules = axis(config, 'rule')
   fig, axes = plotting.figure(
-    'double', height=2.8, ncols=len(rules), sharey=True, squeeze=False
-  )
-  for ax, rule in zip(axes[0], rules, strict=True):
-    check = measure.coordinates(
-      config, ds, structure_of(config), rule=rule, optimizer=optimizer, lr=rate
-    )
-    last = min(2, check.size.shape[2] - 1)
-    slopes = coord_check.slopes(check).size
-    for i, module in enumerate(check.modules):
-      if not module:
-        continue  # the same as the readout
-      size = check.size[:, :, last, i]
-      colour = f'C{i % 8}'
-      ax.plot(check.widths, size.mean(1), 'o-', ms=3, color=colour,
-              label=module)  # fmt: skip
-    out = slopes[last, check.modules.index('')]
-    ax.set(yscale='log', xlabel='width $n$')
-    ax.set_xscale('log', base=2)
-    ax.margins(x=0.06)  # points at the ends are whole
-    ax.set_title(f'{rule_name(rule)}\noutput: $n^{{{out:.2f}}}$', fontsize=8)
-  axes[0, 0].set_ylabel(f'mean $|x|$ at $t = {last}$')
+    'double', height=1 + 1.7 * len(checked), nrows=len(checked),
+    ncols=len(rules), sharex=True, sharey='row', squeeze=False,
+  )  # fmt: skip
+  last = min(2, config.dense)
+  for row, (optimizer, rate) in zip(axes, checked, strict=True):
+    for ax, rule in zip(row, rules, strict=True):
+      if rule == 5 and optimizer == 'sgd':
+        ax.set_axis_off()  # a mistake of Adam
+        continue
+      check = measure.coordinates(
+        config, ds, structure_of(config), rule=rule, optimizer=optimizer,
+        lr=rate,
+      )  # fmt: skip
+      for i, module in enumerate(check.modules):
+        if not module:
+          continue  # the same as the readout
+        size = check.size[:, :, last, i]
+        ax.plot(check.widths, size.mean(1), 'o-', ms=3, color=f'C{i % 8}',
+                label=module)  # fmt: skip
+      slopes = coord_check.slopes(check).size
+      out = slopes[last, check.modules.index('')]
+      ax.set(yscale='log')
+      ax.set_xscale('log', base=2)
+      ax.margins(x=0.06)  # points at the ends are whole
+      ax.set_title(f'{rule_name(rule)}\noutput: $n^{{{out:.2f}}}$', fontsize=8)
+    name = {'sgd': 'SGD', 'adam': 'Adam'}[optimizer]
+    row[0].set_ylabel(f'{name}: mean $|x|$ at $t = {last + 1}$')
+  for ax in axes[-1]:
+    ax.set_xlabel('width $n$')
   fig.legend(
     *axes[0, 0].get_legend_handles_labels(),
     loc='outside lower center',
     ncols=6,
   )
+  rates = ', '.join(f'{rate:g} ({optimizer})' for optimizer, rate in checked)
   return fig, (
-    f'Coordinate check, {optimizer}, learning rate {rate:g}: the size of every '
-    'activation after two steps. Flat under muP; not flat under SP and under '
-    'each mistake. Swapped fans cancel in the output of a ReLU network without '
-    'biases and show in between.'
+    f'Coordinate check, learning rate {rates}: the size of every activation '
+    f'after {last} steps, t = {last + 1}. Flat under muP; not flat under SP '
+    'and under each mistake. Swapped fans cancel in the output of a ReLU '
+    'network without biases and show in between.'
   )
 
 
@@ -135,27 +141,32 @@ def _dichotomy(config: Any, ds: Any) -> tuple:
   from framework import plotting
 
   rows = measure.exponents(config, ds)
-  fig, axes = plotting.figure('double', height=3.0, ncols=2)
+  fig, axes = plotting.figure('double', height=2.8, ncols=3, sharey=True)
   kinds = ('feature', 'kernel', 'trivial')
   for ax, title, pick in (
-    (axes[0], r'features, $h^L(T) - h^L(0)$',
-     lambda e: (-e.found.moves[-1], e.moves[-1])),
-    (axes[1], r'function, $f(T) - f(0)$',
-     lambda e: (-e.found.change, e.change)),
+    (axes[0], 'features, $h^l(T) - h^l(0)$',
+     lambda e: (e.found.moves, e.moves)),
+    (axes[1], 'function, $f(T) - f(0)$',
+     lambda e: ((e.found.change,), (e.change,))),
+    (axes[2], 'a step on one layer, $t = 0$',
+     lambda e: (e.found.shares, e.kernel)),
   ):  # fmt: skip
     for kind, marker, colour in zip(
       kinds, 'o^s', ('C1', 'C0', 'C2'), strict=True
     ):
-      pairs = [pick(e) for e in rows if e.found.kind == kind]
-      pairs = np.asarray(pairs, float).reshape(-1, 2)
-      ax.plot(*pairs.T, marker, ms=5, alpha=0.7, color=colour, label=kind)
+      pairs = [np.asarray(pick(e), float) for e in rows if e.found.kind == kind]
+      predicted, measured = np.concatenate([np.zeros((2, 0)), *pairs], 1)
+      ax.plot(-predicted, measured, marker, ms=5, alpha=0.7, color=colour,
+              label=kind)  # fmt: skip
     ends = np.array([-1.6, 0.2])
     ax.set(xlim=ends, xlabel='predicted power of $n$', title=title)
     plotting.law(ax, ends, ends, '')
   axes[0].set_ylabel('measured power of $n$')
   plotting.legend(axes[0])
   return fig, (
-    'Every stable parametrisation of the lattice: what its features (left) and '
-    'its function (right) change by in training, as a power of the width; '
-    'dashed: measured = predicted.'
+    'Every stable parametrisation of the lattice: what the features of all '
+    'layers (left) and the function (middle) change by in training, and what a '
+    'step on one layer alone moves the function by at the start (right; those '
+    'at power 0 are the layers in the kernel), as powers of the width; dashed: '
+    'measured = predicted.'
   )

@@ -121,11 +121,11 @@ class Exponents(NamedTuple):
 
   name: str
   found: abc.Classification
-  zero: bool  # whether the readout starts at zero
   start: float  # of f(0)
   change: float  # of f(T) - f(0)
   moves: np.ndarray  # of h^l(T) - h^l(0)
-  kernel: np.ndarray  # of each layer's part of the kernel at the start
+  kernel: np.ndarray  # of what a step on each layer moves f by at the start
+  diverged: bool  # whether a run of it did
 
 
 def exponents(config: Any, dataset: Any) -> list[Exponents]:
@@ -136,8 +136,8 @@ def exponents(config: Any, dataset: Any) -> list[Exponents]:
     dataset: Its results.
 
   Returns:
-    One `Exponents` a case, NaN where fewer than three widths are finite or
-    something is zero.
+    One `Exponents` a case: -inf where something is zero at every width, NaN
+    where it is not finite, or zero, at some.
   """
   everything = list(lattice.cases(config.optimizer).items())
   widths = axis(config, 'width')
@@ -152,19 +152,19 @@ def exponents(config: Any, dataset: Any) -> list[Exponents]:
         values = values**2
       mean = np.moveaxis(values.mean(1), 0, -1)
       power = 1 if observed == 'kernel' else 0.5
-      return np.asarray(
-        fits.power_law(np.asarray(widths, float), mean**power).slope
-      )
+      fit = fits.power_law(np.asarray(widths, float), mean**power)
+      slope = np.where(fit.n == len(widths), fit.slope, np.nan)
+      return np.where(np.all(mean == 0, -1), -np.inf, slope)
 
     made.append(
       Exponents(
         name,
         abc.classify(p, config.optimizer),
-        lattice.is_zero_start(p),
         float(slope('output', 0)),
         float(slope('change', -1)),
         slope('moves', -1),
         slope('kernel', 0),
+        bool(np.isfinite(part['diverged_at']).any()),
       )
     )
   return made

@@ -69,6 +69,7 @@ class Classification(NamedTuple):
   nontrivial: bool
   maximal: tuple[bool, ...]  # layers that are updated maximally, 1 ... L + 1
   start_maximal: bool  # whether the readout starts maximally, too
+  shares: tuple[Exponent, ...]  # a step on W^l moves f_0 by n^-shares[l - 1]
   kernel_layers: tuple[bool, ...]  # layers in the limiting kernel, 1 ... L + 1
   reason: str  # what an unstable one violates; '' if stable
 
@@ -126,9 +127,9 @@ def abc(
 
 
 def _fraction(x: float | Fraction) -> Fraction:
-  """The fraction that is meant: 0.1 is a tenth, to 1e-12.
+  """The fraction that is meant: what is within 1e-9 of a tenth is a tenth.
 
-  >>> _fraction(0.1), _fraction(-1 / 3)
+  >>> _fraction(0.1 + 1e-9), _fraction(-1 / 3)
   (Fraction(1, 10), Fraction(-1, 3))
   """
   return Fraction(x).limit_denominator(10**6)
@@ -204,10 +205,12 @@ def classify(p: Abc, optimizer: str = 'sgd') -> Classification:
   α_L+1 + r ≥ 1. Nontrivial: γ_L+1 = 1 or α_L+1 + r = 1. A stable nontrivial one
   learns features if r = 0 and has a kernel limit if r > 0.
 
-  The layers in the kernel (SGD: γ_l + 1(l = 1) + 2α_L+1 = 2, Adam with α_L+1
-  once; γ_L+1 = 1 for the readout) are those whose step changes f by the order
-  of one: a step times the gradient, ‖∇_W^l f‖² for SGD and the sum of |∇_W^l f|
-  for Adam.
+  A step on layer l alone moves f by its size times the gradient, ‖∇_W^l f‖² for
+  SGD and the sum of |∇_W^l f| for Adam: at the start by n^-s_l,
+
+      s_l = γ_l + 1(l = 1) + 2α_L+1 - 2  (Adam: α_L+1 once),  s_L+1 = γ_L+1 - 1
+
+  and the layers in the kernel are those with s_l = 0.
 
   Args:
     p: The parametrisation.
@@ -245,10 +248,10 @@ def classify(p: Abc, optimizer: str = 'sgd') -> Classification:
     kind = 'feature' if r == 0 else 'kernel'
   maximal = (*(x == 0 for x in own), gamma[-1] == 1)
   weight = 2 if sgd else 1
-  entering = [
-    kind == 'kernel' and gamma[i] + (i == 0) + weight * alpha[-1] == 2
-    for i in range(L)
-  ]
+  shares = (
+    *(gamma[i] + (i == 0) + weight * alpha[-1] - 2 for i in range(L)),
+    gamma[-1] - 1,
+  )
   return Classification(
     kind=kind,
     r=r,
@@ -259,7 +262,8 @@ def classify(p: Abc, optimizer: str = 'sgd') -> Classification:
     nontrivial=nontrivial,
     maximal=maximal,
     start_maximal=maximal[-1] and alpha[-1] + r == 1,
-    kernel_layers=(*entering, kind == 'kernel' and gamma[-1] == 1),
+    shares=shares,
+    kernel_layers=tuple(kind == 'kernel' and x == 0 for x in shares),
     reason=reason,
   )
 

@@ -108,7 +108,8 @@ def system(structure: Structure) -> System:
   Returns:
     A `System` whose hp is an `Hp`. Observed, as root mean squares over rows
     (and neurons): output f, change f - f(0), moves h^l - h^l(0) of each layer,
-    and kernel, n^-c_l ‖∂f/∂w^l‖² of each layer at the first row.
+    and kernel, what a step on layer l alone moves f by at the first row: n^-c_l
+    ‖∂f/∂w^l‖² (SGD), n^-c_l times the sum of |∂f/∂w^l| (Adam).
 
   >>> from framework.mup.parametrisations import parametrisation
   >>> from framework.system import rollout
@@ -197,6 +198,7 @@ def system(structure: Structure) -> System:
     hidden, out = forward(params, problem.x, hp)
     grads = jax.grad(lambda w: forward(w, problem.x[:1], hp)[1][0])(params)
     c = factors(hp, 2)
+    size = jnp.square if s.optimizer == 'sgd' else jnp.abs
     return {
       'output': _rms(out),
       'change': _rms(out - state.output),
@@ -204,7 +206,7 @@ def system(structure: Structure) -> System:
         [_rms(h - g) for h, g in zip(hidden, state.hidden, strict=True)]
       ),
       'kernel': jnp.stack(
-        [c[name] * jnp.sum(grads[name] ** 2) for name in layers]
+        [c[name] * jnp.sum(size(grads[name])) for name in layers]
       ),
     }
 

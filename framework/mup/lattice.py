@@ -7,7 +7,6 @@ stability. So each of the four kinds occurs, at more than one r.
 """
 
 import itertools
-import math
 from fractions import Fraction
 
 from framework.mup import abc
@@ -96,8 +95,3 @@ def cases(optimizer: str) -> dict[str, abc.Abc]:
   (34, 29)
   """
   return named(optimizer) | lattice(optimizer)
-
-
-def is_zero_start(p: abc.Abc) -> bool:
-  """Whether the readout starts at zero."""
-  return p.b[-1] == math.inf

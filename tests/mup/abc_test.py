@@ -4,10 +4,15 @@ import itertools
 import math
 from fractions import Fraction
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from framework.mup import abc, parametrisations
+from framework import fits
+from framework.mup import abc, abc_dynamics, lattice, parametrisations
 from framework.mup.abc import classify, invariants, shift
+from framework.system import rollout
 
 HALF = Fraction(1, 2)
 
@@ -127,6 +132,7 @@ def test_layers_in_the_kernel():
   sp = parametrisations.parametrisation('sp', 2)
   ntp = parametrisations.parametrisation('ntp', 2)
   assert classify(sp).kernel_layers == (False, True, True)
+  assert classify(sp).shares == (1, 0, 0)
   assert classify(ntp).kernel_layers == (True, True, True)
   # A readout at zero: what is left is the kernel of the last layer.
   zero = classify(parametrisations.zero_readout(ntp))
@@ -151,6 +157,63 @@ def test_a_shift_changes_nothing_that_matters(optimizer):
   assert classify(moved, optimizer) == classify(p, optimizer)
   back = shift(moved, (-HALF, 2, Fraction(-1, 3)), optimizer)
   assert back == p
+
+
+@pytest.mark.parametrize('optimizer', abc.OPTIMIZERS)
+@pytest.mark.parametrize('width', [8, 32, 128])
+def test_a_shift_is_the_same_run_at_every_width(width, optimizer):
+  named = lattice.named(optimizer)
+  mup = named['muP']
+  moved = shift(mup, (0.1, -0.3, 0.7), optimizer)
+  # The last is no symmetry: the learning rates are left as they were.
+  cases = (mup, named['muP shifted'], moved, moved._replace(c=mup.c))
+  net = abc_dynamics.system(
+    abc_dynamics.Structure(width, cases, optimizer, dtype=jnp.float64)
+  )
+
+  @jax.jit
+  @jax.vmap
+  def run(case):
+    hp = abc_dynamics.Hp(case, jnp.float64(0.3 if optimizer == 'sgd' else 0.03))
+    return rollout(net, jax.random.key(0), hp, jnp.array([0, 5]))[1]
+
+  found = run(jnp.arange(4, dtype=jnp.int32))
+  assert np.all(found['moves'][:3, -1] > 1e-3)
+  for name in ('output', 'change', 'moves', 'kernel'):
+    right, one, two, other = np.asarray(found[name])
+    np.testing.assert_allclose(one, right, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(two, right, rtol=1e-9, atol=1e-12)
+    assert np.abs(other[-1] / right[-1] - 1).max() > 0.01
+
+
+def test_the_start_falls_as_the_classifier_says():
+  """f(0): 0 in the kernel regime, -1/2 under muP; 400 seeds leave ± 0.03."""
+  widths = (8, 32, 128)
+  named = lattice.named('sgd')
+  names = ('NTP', 'SP, lr 1/n', 'muP', 'muP, readout 0')
+  cases = tuple(named[name] for name in names)
+  rms = []
+  for n in widths:
+    net = abc_dynamics.system(
+      abc_dynamics.Structure(n, cases, rows=1, dtype=jnp.float64)
+    )
+
+    def f0(key, net=net):
+      def of(case):
+        hp = abc_dynamics.Hp(case)
+        return net.init(key, net.sample(key, hp), hp).output
+
+      return jax.vmap(of)(jnp.arange(len(cases)))
+
+    keys = jax.random.split(jax.random.key(0), 400)
+    f = jax.jit(lambda keys, f0=f0: jax.lax.map(f0, keys))(keys)
+    rms.append(np.sqrt(np.mean(f**2, (0, 2))))
+  rms = np.array(rms).T
+  found = fits.power_law(np.array(widths, float), rms[:3]).slope
+  wanted = [-float(classify(p).start) for p in cases[:3]]
+  assert wanted == [0, 0, -0.5]
+  np.testing.assert_allclose(found, wanted, atol=0.08)
+  assert np.all(rms[3] == 0) and classify(cases[3]).start == math.inf
 
 
 @pytest.mark.parametrize(
