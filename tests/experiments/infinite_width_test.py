@@ -105,8 +105,8 @@ def test_the_limit_learns_features_and_kernels_do_not(tmp_path):
   'variant, models',
   [
     ('omniglot_maml', ('limit', 'w8', 'w900', 'linear', 'gp', 'ntk')),
-    ('omniglot_order', ('limit', 'w8')),
-    ('omniglot_kernels', ('gp', 'linear')),
+    pytest.param('omniglot_order', ('limit', 'w8'), marks=pytest.mark.slow),
+    pytest.param('omniglot_kernels', ('gp', 'linear'), marks=pytest.mark.slow),
   ],
 )
 def test_claims_and_figures_of_drawings(variant, models, monkeypatch, tmp_path):

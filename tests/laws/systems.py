@@ -362,13 +362,6 @@ ENTRIES: list[Entry] = [
     looser=10.0,
     precisions=('float64',),
   ),
-  Entry(
-    'MAML, width 40 in its span',
-    _maml('finite', width=40, order=2),
-    ('inner_lr', 'meta_lr'),
-    looser=10.0,
-    precisions=('float64',),
-  ),
   Entry('word2vec, limit', _word2vec('limit'), ('lr', 'weight_decay')),
   Entry(
     'word2vec, width 3, subsampled',
