@@ -142,6 +142,8 @@ def rates(config: Any, ds: Any) -> dict[str, tuple]:
   """Accuracy of kernels at the end over both learning rates."""
   from framework import plotting
 
+  if not {'inner_lr', 'meta_lr'} <= set(config.sweep):
+    return accuracy(config, ds)
   fig, axes = plotting.figure(
     'double',
     height=2.9,
