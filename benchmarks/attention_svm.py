@@ -25,7 +25,7 @@ from absl import app, flags
 
 from benchmarks import attention_svm_peers as peers
 from benchmarks import timing
-from framework import results
+from framework.run import results
 
 SIZE = 6, 8, 10
 LANES = 100

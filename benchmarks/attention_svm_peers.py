@@ -17,9 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from framework.attention_svm import dynamics, instances
-from framework.attention_svm import svm_constraints as sc
-from framework.attention_svm.svm import svm
+from framework.maths.margin import rows as sc
+from framework.maths.margin.solve import svm
+from framework.systems import attention_svm as dynamics
+from framework.systems.attention_svm import instances
+from framework.systems.attention_svm.layer import weights_of
 
 __all__ = [
   'Task',
@@ -75,7 +77,7 @@ def ours_train(task: Task, form: str, gradient: str) -> Callable[[int], Any]:
     state = jax.lax.fori_loop(
       0, steps, lambda t, s: dynamics.train(structure, s, problem, hp), state
     )
-    return dynamics.attention.weights_of(state.params)
+    return weights_of(state.params)
 
   go = jax.jit(jax.vmap(one, (0, 0, None)))
   start = {'W': task.W} if form == 'w' else {'K': task.K, 'Q': task.Q}

@@ -27,9 +27,10 @@ from benchmarks import limits, timing
 from benchmarks import matrix_sensing_peers as peers
 from benchmarks import matrix_sensing_report as report
 from framework import rollout
-from framework.matrix_sensing import dynamics, operators
-from framework.matrix_sensing.packing import unsvec
 from framework.system import start
+from framework.systems import matrix_sensing as dynamics
+from framework.systems.matrix_sensing import operators
+from framework.systems.matrix_sensing.packing import unsvec
 
 _SIZES = flags.DEFINE_list(
   'sizes',

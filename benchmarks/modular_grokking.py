@@ -25,8 +25,8 @@ from absl import app, flags
 
 from benchmarks import timing
 from framework import rollout
-from framework.grokking import modular_dynamics as dynamics
 from framework.system import start
+from framework.systems import grokking as dynamics
 
 _ROUNDS = flags.DEFINE_integer('rounds', 7, 'Samples of each row.', 1)
 _MODULUS = flags.DEFINE_integer('modulus', 113, 'p of x + y mod p.', 5)

@@ -26,8 +26,8 @@ from absl import app, flags
 from benchmarks import mup_peers as peers
 from benchmarks import timing
 from framework.mup import coord_check, initialisers, optimizers
-from framework.mup.models import Perceptron
 from framework.mup.net import parametrise
+from framework.systems.width.transfer.models import Perceptron
 
 OURS, PLAIN = 'ours', 'torch, task by task'
 ALGEBRA = 'torch, our algebra'

@@ -17,7 +17,9 @@ import optax
 from jaxtyping import Float, Int
 
 from benchmarks.timing import Contestant
-from framework.mup import kernel_limit, linear_limit, maml
+from framework.systems.infinite_width.few_shot import kernels as kernel_limit
+from framework.systems.infinite_width.few_shot import maml
+from framework.systems.infinite_width.limits import linear as linear_limit
 
 __all__ = [
   'Kernel',
@@ -98,7 +100,7 @@ def check_agreement(
 
 
 def ours(task: Task, order: int, low_rank: bool = True) -> Run:
-  """The limit through `framework.mup.maml` and optax."""
+  """The limit through `few_shot.maml` and optax."""
   d, dtype = task.x.shape[-1], task.x.dtype
   start = linear_limit.init(d, WAYS, 1.0, 1 / 32, dtype)
   rule = optax.chain(maml.clip(CLIP), optax.sgd(META))
@@ -123,7 +125,7 @@ def ours(task: Task, order: int, low_rank: bool = True) -> Run:
 
 
 def ours_kernel(kernel: Kernel, kind: str) -> Run:
-  """A kernel predictor through `framework.mup.kernel_limit`."""
+  """A kernel predictor through `few_shot.kernels`."""
   task = kernel.task
   rows, d = kernel.X.shape
   made = task.x.shape[1] * WAYS

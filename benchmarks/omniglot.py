@@ -3,7 +3,7 @@
     python -m benchmarks.omniglot --out=omniglot.json
 
 CPU time with one thread of an outer step of the system that the experiment
-runs (`framework.mup.maml_dynamics`), on a table of random drawings of
+runs (`framework.systems.infinite_width.few_shot`), on random drawings of
 Omniglot's size with their quarter turns:
 
     GP, NTK (float32)   values at all drawings against all drawings as rows,
@@ -25,9 +25,13 @@ import optax
 from absl import app, flags
 
 from benchmarks import timing
-from framework.mup import drawings, kernel_limit, linear_limit, maml, maml_tasks
-from framework.mup import maml_dynamics as dynamics
-from framework.mup.kernel_limit import Store
+from framework.data import drawings
+from framework.systems.infinite_width import few_shot as dynamics
+from framework.systems.infinite_width.few_shot import kernels as kernel_limit
+from framework.systems.infinite_width.few_shot import maml
+from framework.systems.infinite_width.few_shot import tasks as maml_tasks
+from framework.systems.infinite_width.few_shot.kernels import Store
+from framework.systems.infinite_width.limits import linear as linear_limit
 
 OURS = 'reformulated'
 CASES = ('gp', 'ntk', 'finite')

@@ -3,7 +3,7 @@
     python -m benchmarks.word2vec --out=word2vec.json
 
 CPU time of a token of the synthetic corpus (V = 939, 25 sampled words, up to 16
-of context), float32, one thread: `framework.mup.word2vec` in the limit, at 2V
+of context), float32, one thread: `word2vec.model` in the limit, at 2V
 and at widths, and the equations line by line in rows of 2V, in torch and in C:
 the published program's loop as its makefile compiles it, and with -ffast-math,
 without which a compiler may not vectorise a sum. All make the same tables; that

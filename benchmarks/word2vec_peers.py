@@ -25,8 +25,9 @@ from jaxtyping import Float, Int
 
 from benchmarks.timing import Contestant
 from framework.data import corpus
-from framework.mup import word2vec
-from framework.mup import word2vec_dynamics as dynamics
+from framework.systems.infinite_width import word2vec as dynamics
+from framework.systems.infinite_width.word2vec import model as word2vec
+from framework.systems.infinite_width.word2vec.system import _tokens
 
 __all__ = [
   'CHUNK',
@@ -68,7 +69,7 @@ def draw(negatives: int = 25, window: int = 8) -> Task:
   words = jnp.asarray(text.codes.reshape(_CHUNKS, CHUNK))
   keys = jax.random.split(jax.random.key(0), _CHUNKS)
   drawn = jax.vmap(
-    lambda key, words: dynamics._tokens(structure, key, words, data.noise)
+    lambda key, words: _tokens(structure, key, words, data.noise)
   )(keys, words)
   context, targets = (np.array(x, np.int32) for x in drawn)
   return Task(context, targets, V)
@@ -97,7 +98,7 @@ def check_agreement(
 
 
 def ours(task: Task, S: int | None = None) -> Run:
-  """`framework.mup.word2vec.updates` with rows of length S, V when None.
+  """`word2vec.model.updates` with rows of length S, V when None.
 
   Args:
     task: Tokens.

@@ -17,8 +17,10 @@ from jaxtyping import Float
 
 from benchmarks.timing import Contestant
 from framework import rollout
-from framework.grokking import xor_data, xor_gram, xor_net
-from framework.grokking import xor_dynamics as dynamics
+from framework.systems.clusters import xor as dynamics
+from framework.systems.clusters.xor import data as xor_data
+from framework.systems.clusters.xor import gram as xor_gram
+from framework.systems.clusters.xor import net as xor_net
 
 __all__ = [
   'Run',

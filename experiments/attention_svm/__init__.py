@@ -12,10 +12,10 @@ import configs.attention_svm as own_config
 from experiments.attention_svm import claims, figures, more
 from experiments.attention_svm.arms import ARMS, standard
 from experiments.attention_svm.measure import ATTRIBUTES
-from experiments.experiment import Experiment
 from framework import system as system_lib
-from framework.attention_svm import dynamics
-from framework.job import Arm
+from framework.launch.experiment import Experiment
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
 
 __all__ = ['EXPERIMENT', 'arm', 'times']
 

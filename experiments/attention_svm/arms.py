@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs.attention_svm import METHODS, sizes_of
-from experiments.build import built
-from framework.attention_svm import dynamics, dynamics_outcome
-from framework.job import Arm
+from framework.launch.arms import built
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
+from framework.systems.attention_svm import outcome as dynamics_outcome
 
 __all__ = ['ARMS', 'hp_of', 'norms_of', 'standard', 'structure_of']
 

@@ -15,9 +15,9 @@ from experiments.attention_svm.measure import (
   prepared,
   share,
 )
-from framework.attention_svm import dynamics
-from framework.claims import Claim, at_least, at_most, equals
-from framework.job import Arm
+from framework.evidence.claims import Claim, at_least, at_most, equals
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -190,7 +190,7 @@ def _b1(config: Any, ds: Any) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """Shares over d, a line each (n, T); bars of how runs end."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   ds = prepared(config, ds)
   forms, every = list(ds['form'].values), sizes(config)
@@ -238,7 +238,7 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
 
 def _bars(ax: Any, ds: Any, every: list, form: str) -> None:
   """Stacked shares of global, local, other."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   places = np.arange(len(every))
   bottom = np.zeros(len(every))

@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.attention_svm import convergence, more
 from experiments.attention_svm.measure import prepared
-from framework.claims import Claim
+from framework.evidence.claims import Claim
 
 __all__ = ['CLAIMS', 'claims']
 

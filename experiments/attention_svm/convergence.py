@@ -13,7 +13,13 @@ from experiments.attention_svm.measure import (
   only,
   share,
 )
-from framework.claims import Claim, at_least, at_most, equals, untestable
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  equals,
+  untestable,
+)
 
 __all__ = ['local', 'quick']
 

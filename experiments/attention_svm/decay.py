@@ -7,9 +7,9 @@ import numpy as np
 from configs.attention_svm_more import EPS
 from experiments.attention_svm.arms import standard
 from experiments.attention_svm.measure import PAPER
-from framework.attention_svm import dynamics
-from framework.claims import Claim, at_least, at_most, untestable
-from framework.job import Arm
+from framework.evidence.claims import Claim, at_least, at_most, untestable
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -154,7 +154,7 @@ def _ranks(config: Any, ds: Any, ranks: tuple, lams: tuple) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """Cosines over λ for each start; over m."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   lams, scales, ranks = (axis(config, x) for x in ('lam', 'init_scale', 'm'))
   fig, axes = plotting.figure('double', height=2.8, ncols=2)

@@ -7,10 +7,16 @@ import numpy as np
 
 from experiments.attention_svm.arms import standard
 from experiments.attention_svm.measure import cosines, lanes, only
-from framework import fits
-from framework.attention_svm import dynamics
-from framework.claims import Claim, at_least, at_most, untestable, within
-from framework.job import Arm
+from framework.evidence import fits
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  untestable,
+  within,
+)
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
 
 __all__ = ['ATTRIBUTES', 'HOME', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -205,7 +211,7 @@ def _long_memory(config: Any, ds: Any, run: Run) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """A table of margin ratios; ratios at home over time."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   shown = [r for r in runs(config) if r.home in config.norms]
   norms = [n for n in NORMS if n in config.norms]
@@ -250,7 +256,7 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
 
 def _times(config: Any, ds: Any, ax: Any, shown: list[Run]) -> None:
   """1 − cos(W_t, W_svm) in the norm of each rule."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   if not config.weights:
     ax.set_visible(False)

@@ -10,10 +10,10 @@ from jaxtyping import Array
 from experiments.attention_svm.arms import hp_of, structure_of
 from experiments.attention_svm.measure import only
 from framework import config as config_lib
-from framework.attention_svm import dynamics
-from framework.attention_svm.simplex import lambda_head_attention
-from framework.claims import Claim, at_least, at_most, untestable
-from framework.job import Arm
+from framework.evidence.claims import Claim, at_least, at_most, untestable
+from framework.maths.simplex import lambda_head_attention
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -140,7 +140,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """Measured against predicted attention; kept tokens over λ; the approach."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   lam = strengths(config)
   share, best = _ends(ds, 'attention'), _ends(ds, 'predicted')

@@ -16,10 +16,16 @@ from experiments.attention_svm.measure import (
   prepared,
   share,
 )
-from framework import fits
-from framework.attention_svm import dynamics
-from framework.claims import Claim, at_least, at_most, untestable, within
-from framework.job import Arm
+from framework.evidence import fits
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  untestable,
+  within,
+)
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -179,7 +185,7 @@ def _noise(ds: Any) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """1 − cos over steps, by method; the size of the gradient."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   ds = prepared(config, ds)
   t = ds['time'].values

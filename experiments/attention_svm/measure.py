@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.attention_svm.probes import OUTCOMES
+from framework.systems.attention_svm.probes import OUTCOMES
 
 __all__ = [
   'ATTRIBUTES',

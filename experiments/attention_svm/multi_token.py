@@ -8,10 +8,11 @@ import numpy as np
 from configs.attention_svm import sizes_of
 from experiments.attention_svm.arms import hp_of, structure_of
 from experiments.attention_svm.measure import PAPER, lanes, only
-from experiments.build import built
-from framework.attention_svm import dynamics, multi_token
-from framework.claims import Claim, at_least, at_most, untestable
-from framework.job import Arm
+from framework.evidence.claims import Claim, at_least, at_most, untestable
+from framework.launch.arms import built
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
+from framework.systems.attention_svm import several_tokens as multi_token
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -168,7 +169,7 @@ def _deep(config: Any, ds: Any) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """1 − cos over steps, at the end over d, and against the lost softmax."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   every, steps = dims(config), snapshots(config)
   if not any(len(ends(ds, d)['single']) for d in every):

@@ -6,11 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.attention_svm.measure import lanes
-from experiments.build import built, hp_of
-from framework import fits
-from framework.attention_svm import next_token
-from framework.claims import Claim, at_least, at_most, untestable, within
-from framework.job import Arm
+from framework.evidence import fits
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  untestable,
+  within,
+)
+from framework.launch.arms import built, hp_of
+from framework.run.job import Arm
+from framework.systems.attention_svm import next_token
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -129,7 +135,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """Three panels: finite part, direction, loss."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values.astype(float)
   shown = t > 0

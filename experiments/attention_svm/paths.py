@@ -6,11 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.attention_svm.measure import PAPER, only
-from experiments.build import built, hp_of
-from framework import fits
-from framework.attention_svm import reg_path
-from framework.claims import Claim, at_least, at_most, untestable, within
-from framework.job import Arm
+from framework.evidence import fits
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  untestable,
+  within,
+)
+from framework.launch.arms import built, hp_of
+from framework.run.job import Arm
+from framework.systems.attention_svm import reg_path
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -167,7 +173,7 @@ def _starts(config: Any, ds: Any, ball: str, radii) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """1 − cos over R, from both starts, and the law R⁻²."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   radii, balls = _radii(config), _balls(config)
   fig, axes = plotting.figure(

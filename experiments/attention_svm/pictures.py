@@ -13,7 +13,7 @@ _NORMS = {'frobenius': 'Frobenius SVM', 'nuclear': 'nuclear SVM'}
 
 def convergence(config: Any, ds: Any) -> dict[str, tuple]:
   """Softmax and cosines over steps; how far from the SVM at the end."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values
   later = t > 0

@@ -6,16 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.attention_svm.measure import only
-from experiments.build import built, hp_of
-from framework.attention_svm import prompt, prompt_setups
-from framework.claims import (
+from framework.evidence.claims import (
   Claim,
   at_least,
   at_most,
   equals,
   untestable,
 )
-from framework.job import Arm
+from framework.launch.arms import built, hp_of
+from framework.run.job import Arm
+from framework.systems.attention_svm import prompt
+from framework.systems.attention_svm.prompt import setups as prompt_setups
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -297,7 +298,7 @@ _TITLES = {
 
 
 def _planes(config: Any, ds: Any, setups: list[str]) -> tuple:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   cols = min(3, len(setups))
   rows = -(-len(setups) // cols)
@@ -348,7 +349,7 @@ def _rays(ax: Any, config: Any, setup: str, seed: int) -> None:
 
 
 def _losses(config: Any, ds: Any, setups: list[str]) -> tuple:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values
   fig, axes = plotting.figure(

@@ -6,10 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.attention_svm.measure import PAPER
-from experiments.build import built
-from framework.attention_svm import separation
-from framework.claims import Claim, at_least, at_most, equals, untestable
-from framework.job import Arm
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  equals,
+  untestable,
+)
+from framework.launch.arms import built
+from framework.run.job import Arm
+from framework.systems.attention_svm import separation
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -237,7 +243,7 @@ def _edge(config: Any, ds: Any) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """Ranks over d as n grows, and as T does."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   every = sizes(config)
   groups = [

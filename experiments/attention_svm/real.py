@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.attention_svm.measure import only
-from experiments.build import built, hp_of
-from framework.attention_svm import pretrained
-from framework.claims import Claim, at_least, at_most, untestable
 from framework.data import attention
-from framework.job import Arm
+from framework.evidence.claims import Claim, at_least, at_most, untestable
+from framework.launch.arms import built, hp_of
+from framework.run.job import Arm
+from framework.systems.attention_svm import pretrained
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -178,7 +178,7 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _layers(config: Any, ds: Any, heads: np.ndarray) -> tuple:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   fig, axes = plotting.figure('double', height=2.7, ncols=3)
   layer = heads // attention.HEADS
@@ -219,7 +219,7 @@ def _layers(config: Any, ds: Any, heads: np.ndarray) -> tuple:
 
 
 def _training(config: Any, ds: Any) -> tuple:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values
   fig, axes = plotting.figure('double', height=2.6, ncols=2)

@@ -16,9 +16,10 @@ from experiments.attention_svm.measure import (
   prepared,
   share,
 )
-from framework.attention_svm import dynamics, dynamics_outcome
-from framework.claims import Claim, at_least, untestable
-from framework.job import Arm
+from framework.evidence.claims import Claim, at_least, untestable
+from framework.run.job import Arm
+from framework.systems import attention_svm as dynamics
+from framework.systems.attention_svm import outcome as dynamics_outcome
 
 __all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
 
@@ -88,7 +89,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
 
 def figures(config: Any, ds: Any) -> dict[str, tuple]:
   """Tokens, the way of W z_i, and the rays of the SVM."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   ds = prepared(config, ds)
   panels = settings(config, ds)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 import configs.infinite_width as own_config
-from experiments.experiment import Experiment
 from experiments.infinite_width import claims, figures
 from experiments.infinite_width.registry import FAMILIES, family_of
-from framework.job import Arm
+from framework.launch.experiment import Experiment
+from framework.run.job import Arm
 
 __all__ = ['EXPERIMENT', 'arm', 'times']
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments.infinite_width.registry import family_of
-from framework.claims import Claim
+from framework.evidence.claims import Claim
 
 __all__ = ['claims']
 

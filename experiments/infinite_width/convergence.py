@@ -5,15 +5,12 @@ from typing import Any
 import numpy as np
 
 from configs.infinite_width_convergence import VARIANTS
-from experiments.build import built, hp_of
-from experiments.infinite_width import (
-  convergence_claims,
-  convergence_figures,
-)
+from experiments.infinite_width import convergence_claims, convergence_figures
 from experiments.infinite_width.family import Family
 from framework import system as system_lib
-from framework.job import Arm
-from framework.mup import convergence
+from framework.launch.arms import built, hp_of
+from framework.run.job import Arm
+from framework.systems.infinite_width import limits as convergence
 
 __all__ = ['FAMILY', 'arm', 'times']
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework import fits
-from framework.claims import Claim, at_most, untestable, within
+from framework.evidence import fits
+from framework.evidence.claims import Claim, at_most, untestable, within
 
 __all__ = ['CLAIMS', 'Curve', 'curve', 'limits', 'widths']
 

@@ -26,7 +26,7 @@ _NAMES = {
 
 def convergence(config: Any, ds: Any) -> dict[str, tuple]:
   """Errors at the start, after one step and at the end, and the law."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   shown = limits(config)
   columns = min(5, len(shown))

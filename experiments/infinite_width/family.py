@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework.job import Arm
+from framework.run.job import Arm
 
 __all__ = ['Family']
 

@@ -6,14 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs.infinite_width_maml import KERNELS, VARIANTS, width_of
-from experiments.build import built, hp_of
 from experiments.infinite_width import maml_claims, maml_figures
 from experiments.infinite_width.family import Family
 from framework import system as system_lib
-from framework.data import omniglot
-from framework.job import Arm
-from framework.mup import drawings
-from framework.mup import maml_dynamics as dynamics
+from framework.data import drawings, omniglot
+from framework.launch.arms import built, hp_of
+from framework.run.job import Arm
+from framework.systems.infinite_width import few_shot as dynamics
 
 __all__ = ['FAMILY', 'arm', 'structure_of', 'times']
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from configs.infinite_width_maml import KERNELS, width_of
-from framework import fits
-from framework.claims import (
+from framework.evidence import fits
+from framework.evidence.claims import (
   Claim,
   at_least,
   at_most,

@@ -21,7 +21,7 @@ NAMES = {
 
 
 def _colors(config: Any) -> dict[str, str]:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   widths = [m for m in models(config) if width_of(m)]
   shades = plotting.palette([float(width_of(m) or 0) for m in widths])
@@ -33,7 +33,7 @@ def _label(model: str) -> str:
 
 
 def _over_time(config: Any, ds: Any, ax: Any, name: str) -> None:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   colors, t = _colors(config), ds['time'].values
   shown = sorted(models(config), key=lambda m: (m == 'limit', m in KERNELS))
@@ -50,7 +50,7 @@ def _over_time(config: Any, ds: Any, ax: Any, name: str) -> None:
 
 def accuracy(config: Any, ds: Any) -> dict[str, tuple]:
   """Accuracy over outer steps, and at the end over width."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   fig, axes = plotting.figure('double', height=2.9, ncols=2, sharey=True)
   left, right = axes
@@ -116,7 +116,7 @@ def accuracy(config: Any, ds: Any) -> dict[str, tuple]:
 
 def gaussian(config: Any, ds: Any) -> dict[str, tuple]:
   """The accuracies, and where the features point."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   fig, ax = plotting.figure('single', height=2.9)
   ax.set(
@@ -140,7 +140,7 @@ def gaussian(config: Any, ds: Any) -> dict[str, tuple]:
 
 def rates(config: Any, ds: Any) -> dict[str, tuple]:
   """Accuracy of kernels at the end over both learning rates."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   if not {'inner_lr', 'meta_lr'} <= set(config.sweep):
     return accuracy(config, ds)
@@ -176,7 +176,7 @@ def rates(config: Any, ds: Any) -> dict[str, tuple]:
 
 def order(config: Any, ds: Any) -> dict[str, tuple]:
   """The loss that is trained, every seed of it, by order."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   orders = config.sweep.get('order', (config.order,))
   fig, axes = plotting.figure(

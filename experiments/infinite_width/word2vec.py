@@ -8,13 +8,13 @@ import numpy as np
 
 from configs.infinite_width_maml import width_of
 from configs.infinite_width_word2vec import SYNTHETIC, VARIANTS
-from experiments.build import built, hp_of
 from experiments.infinite_width import word2vec_claims, word2vec_figures
 from experiments.infinite_width.family import Family
 from framework import system as system_lib
 from framework.data import corpus as corpus_lib
-from framework.job import Arm
-from framework.mup import word2vec_dynamics as dynamics
+from framework.launch.arms import built, hp_of
+from framework.run.job import Arm
+from framework.systems.infinite_width import word2vec as dynamics
 
 __all__ = ['FAMILY', 'arm', 'structure_of', 'times']
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from configs.infinite_width_maml import width_of
 from experiments.infinite_width.maml_claims import PAPER, curves, models
-from framework import fits
-from framework.claims import (
+from framework.evidence import fits
+from framework.evidence.claims import (
   Claim,
   at_least,
   at_most,

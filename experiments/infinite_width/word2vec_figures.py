@@ -18,7 +18,7 @@ STYLES = {
 
 def accuracy(config: Any, ds: Any) -> dict[str, tuple]:
   """Accuracy over epochs, and at the end over width."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   fig, axes = plotting.figure('double', height=2.9, ncols=2, sharey=True)
   left, right = axes

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import configs.matrix_sensing as own_config
-from experiments.experiment import Experiment
 from experiments.matrix_sensing import claims, figures
 from framework import config as config_lib
 from framework import system as system_lib
-from framework.job import Arm
-from framework.matrix_sensing import dynamics, ensembles, operators
+from framework.launch.experiment import Experiment
+from framework.run.job import Arm
+from framework.systems import matrix_sensing as dynamics
+from framework.systems.matrix_sensing import ensembles, operators
 
 __all__ = ['EXPERIMENT', 'arm', 'structure_of']
 

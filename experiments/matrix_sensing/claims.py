@@ -4,7 +4,7 @@ from typing import Any
 
 from experiments.matrix_sensing import cures, curses
 from experiments.matrix_sensing.measure import prepared
-from framework.claims import Claim, untestable
+from framework.evidence.claims import Claim, untestable
 
 __all__ = ['claims']
 

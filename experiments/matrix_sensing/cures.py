@@ -10,8 +10,8 @@ from experiments.matrix_sensing.measure import (
   linear_rates,
   phase_times,
 )
-from framework import fits
-from framework.claims import (
+from framework.evidence import fits
+from framework.evidence.claims import (
   Claim,
   at_least,
   at_most,
@@ -19,7 +19,7 @@ from framework.claims import (
   untestable,
   within,
 )
-from framework.matrix_sensing import theory
+from framework.systems.matrix_sensing import theory
 
 __all__ = ['balanced', 'phase', 'preconditioned', 'sym_vs_asym']
 

@@ -12,8 +12,8 @@ from experiments.matrix_sensing.measure import (
   linear_rates,
   truth_energy,
 )
-from framework import fits
-from framework.claims import (
+from framework.evidence import fits
+from framework.evidence.claims import (
   Claim,
   at_least,
   at_most,
@@ -21,7 +21,7 @@ from framework.claims import (
   untestable,
   within,
 )
-from framework.matrix_sensing import theory
+from framework.systems.matrix_sensing import theory
 
 __all__ = ['asymmetric', 'symmetric']
 

@@ -11,8 +11,8 @@ from experiments.matrix_sensing.measure import (
   phase_times,
   prepared,
 )
-from framework import fits
-from framework.matrix_sensing import theory
+from framework.evidence import fits
+from framework.systems.matrix_sensing import theory
 
 __all__ = ['figures']
 
@@ -39,7 +39,7 @@ def figures(config: Any, dataset: Any, claims: list) -> Mapping[str, tuple]:
 
 def _panels(ds: Any, x: str, y: str, ylim: Any = None, **options: Any):
   """One panel a setting, with its scales set before anything is drawn."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   settings = list(ds['setting'].values)
   wide = 'double' if len(settings) > 1 else 'single'
@@ -61,7 +61,7 @@ def _sigma_r(ds: Any) -> float:
 
 def _lines(ax, t, Y, label, color, style: Any = '-', band=True) -> None:
   """Median over seeds and their range."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   span = (0.0, 1.0) if band else (0.5, 0.5)
   line = plotting.lanes(ax, t, Y, label or '', color, band=span)
@@ -70,7 +70,7 @@ def _lines(ax, t, Y, label, color, style: Any = '-', band=True) -> None:
 
 def _law(panels: dict, ax, t, y, label: str) -> None:
   """The law, where there is any of it to show; named in the first panel."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   if np.isfinite(y).any():
     first = next(iter(panels.values()))
@@ -79,7 +79,7 @@ def _law(panels: dict, ax, t, y, label: str) -> None:
 
 def _legend(ax) -> None:
   """A legend, if anything has a name."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   if ax.get_legend_handles_labels()[0]:
     plotting.legend(ax)
@@ -92,7 +92,7 @@ _SETTING = {
 
 
 def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values
   shown = t > 0
@@ -174,7 +174,7 @@ def _symmetric(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _asymmetric(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values
   alphas = [float(a) for a in ds['alpha'].values]
@@ -241,7 +241,7 @@ def _asymmetric(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _balanced(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values
   alphas = [float(a) for a in ds['alpha'].values]
@@ -327,7 +327,7 @@ def _sym_vs_asym(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _phase(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   fig, panels = _panels(ds, 'linear', 'linear', None, sharey=True, height=3.0)
   alphas, ks = ds['alpha'].values, ds['k'].values

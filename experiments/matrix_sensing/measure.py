@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from framework import fits
-from framework.matrix_sensing import theory
+from framework.evidence import fits
+from framework.systems.matrix_sensing import theory
 
 __all__ = [
   'PAPER',

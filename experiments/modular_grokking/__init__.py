@@ -10,14 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 import configs.modular_grokking as own_config
-from experiments.experiment import Experiment
 from experiments.modular_grokking import claims, figures
 from framework import config as config_lib
 from framework import system as system_lib
 from framework.data import mnist, store
-from framework.grokking import modular_dynamics as dynamics
-from framework.grokking import modular_observe, tasks
-from framework.runner import Arm
+from framework.launch.experiment import Experiment
+from framework.run.runner import Arm
+from framework.systems import grokking as dynamics
+from framework.systems.grokking import observe as modular_observe
+from framework.systems.grokking import tasks
 
 __all__ = ['EXPERIMENT', 'arm', 'structure_of']
 

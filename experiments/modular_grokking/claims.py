@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.modular_grokking import regularised, softmax
 from experiments.modular_grokking.measure import prepared
-from framework.claims import Claim
+from framework.evidence.claims import Claim
 
 __all__ = ['claims']
 

@@ -39,7 +39,7 @@ def figures(config: Any, dataset: Any, claims: list) -> Mapping[str, tuple]:
 
 def _colors(ds: Any) -> list[str]:
   """One colour a group; ordered where the groups are."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   if ds.sizes['method'] == 1 and ds.sizes['weight_decay'] > 1:
     return plotting.palette(range(ds.sizes['weight_decay']))
@@ -57,7 +57,7 @@ def _draw(
   only: Callable[[str], bool] = lambda method: True,
 ) -> None:
   """Median over seeds and their range, of every group."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values
   for (text, where), color in zip(groups(ds), _colors(ds), strict=True):
@@ -79,14 +79,14 @@ def _accuracy(ax: Any, ds: Any, title: str, train: bool = True) -> None:
 
 
 def _legend(ax: Any, **options: Any) -> None:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   if ax.get_legend_handles_labels()[0]:
     plotting.legend(ax, **options)
 
 
 def _pair(height: float = 2.7, ncols: int = 2):
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   return plotting.figure('double', height, ncols=ncols)
 
@@ -117,7 +117,7 @@ def _grok(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _collapse(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   fig, axes = plotting.figure('double', 4.6, nrows=2, ncols=2, sharex=True)
   (test, sc), (gap, nlm) = axes
@@ -205,7 +205,7 @@ def _stablemax(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _decay(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   fig, (left, right) = _pair()
   _accuracy(left, ds, 'weight decay groks, the more the sooner', train=False)
@@ -280,7 +280,7 @@ def _interventions(config: Any, ds: Any) -> dict[str, tuple]:
 
 
 def _survival(config: Any, ds: Any) -> dict[str, tuple]:
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   fig, ax = plotting.figure('single', 2.9)
   end = float(ds['time'].values[-1])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.grokking import survival
+from framework.evidence import survival
 
 __all__ = [
   'PAPER',

@@ -13,8 +13,14 @@ from experiments.modular_grokking.measure import (
   reached,
 )
 from experiments.modular_grokking.softmax import memorised, ran
-from framework.claims import Claim, at_least, at_most, untestable, within
-from framework.grokking import survival
+from framework.evidence import survival
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  untestable,
+  within,
+)
 
 __all__ = [
   'matched',

@@ -13,7 +13,7 @@ from experiments.modular_grokking.measure import (
   series,
   when,
 )
-from framework.claims import (
+from framework.evidence.claims import (
   Claim,
   at_least,
   at_most,

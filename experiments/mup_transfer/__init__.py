@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 import configs.mup_transfer as own_config
-from experiments.experiment import Experiment
 from experiments.mup_transfer import claims, figures
 from experiments.mup_transfer.structures import structure_of
 from framework import config as config_lib
 from framework import system as system_lib
 from framework.data import mnist, store, text
-from framework.job import Arm
-from framework.mup import abc_dynamics, transfer
+from framework.launch.experiment import Experiment
+from framework.run.job import Arm
+from framework.systems.width import dichotomy as abc_dynamics
+from framework.systems.width import transfer
 
 __all__ = ['EXPERIMENT', 'arm', 'times']
 

@@ -10,10 +10,11 @@ import numpy as np
 from experiments.mup_transfer import measure
 from experiments.mup_transfer.measure import TP4, TP5, axis
 from experiments.mup_transfer.structures import structure_of
-from framework import fits
-from framework.claims import Claim, at_least, at_most, untestable
-from framework.mup import coord_check, lr_sweep
-from framework.mup.transfer import MISTAKES, RULES
+from framework.evidence import fits
+from framework.evidence.claims import Claim, at_least, at_most, untestable
+from framework.mup import coord_check
+from framework.systems.width.transfer import lr_sweep
+from framework.systems.width.transfer.system import MISTAKES, RULES
 
 __all__ = ['checked_rates', 'claims']
 

@@ -39,7 +39,7 @@ def figures(config: Any, dataset: Any, claims: list) -> Mapping[str, tuple]:
 
 def _coordinates(config: Any, ds: Any) -> tuple:
   """Sizes of activations over widths after two steps, a row an optimizer."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   checked = checked_rates(config)
   rules = axis(config, 'rule')
@@ -89,7 +89,7 @@ def _coordinates(config: Any, ds: Any) -> tuple:
 
 def _transfer(config: Any, ds: Any, optimizer: str) -> tuple:
   """Loss against learning rate at every width, SP beside muP."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   rules = [r for r in (0, 1) if r in axis(config, 'rule')]
   rates, widths = axis(config, 'lr'), axis(config, 'width')
@@ -138,7 +138,7 @@ def _plain_log(ax: Any) -> None:
 
 def _dichotomy(config: Any, ds: Any) -> tuple:
   """Measured exponents against those of the classifier."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   rows = measure.exponents(config, ds)
   fig, axes = plotting.figure('double', height=2.8, ncols=3, sharey=True)

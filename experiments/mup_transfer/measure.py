@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from framework import fits
-from framework.mup import abc, coord_check, lattice, lr_sweep
-from framework.mup.transfer import RULES, modules
+from framework.evidence import fits
+from framework.mup import abc, coord_check, lattice
+from framework.systems.width.transfer import lr_sweep
+from framework.systems.width.transfer.system import RULES, modules
 
 __all__ = [
   'LATE',

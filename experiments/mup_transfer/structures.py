@@ -6,7 +6,9 @@ import jax.numpy as jnp
 
 from framework import config as config_lib
 from framework.data import text
-from framework.mup import abc_dynamics, lattice, transfer
+from framework.mup import lattice
+from framework.systems.width import dichotomy as abc_dynamics
+from framework.systems.width import transfer
 
 __all__ = ['structure_of']
 

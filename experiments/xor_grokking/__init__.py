@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import configs.xor_grokking as own_config
-from experiments.experiment import Experiment
 from experiments.xor_grokking import claims, figures
 from experiments.xor_grokking.measure import settings
 from framework import config as config_lib
 from framework import system as system_lib
-from framework.grokking import xor_dynamics as dynamics
-from framework.job import Arm
+from framework.launch.experiment import Experiment
+from framework.run.job import Arm
+from framework.systems.clusters import xor as dynamics
 
 __all__ = ['EXPERIMENT', 'arm', 'structure_of', 'times']
 

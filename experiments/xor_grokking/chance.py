@@ -5,15 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.xor_grokking.measure import (
-  PAPER,
-  at,
-  lanes,
-  only,
-  settings,
-)
-from framework.claims import Claim, at_least, at_most, equals, within
-from framework.grokking import xor_theory as theory
+from experiments.xor_grokking.measure import PAPER, at, lanes, only, settings
+from framework.evidence.claims import Claim, at_least, at_most, equals, within
+from framework.systems.clusters.xor import theory
 
 __all__ = ['LOST', 'controls', 'fates', 'lost_cluster']
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments.xor_grokking import chance, onset, regimes
-from framework.claims import Claim
+from framework.evidence.claims import Claim
 
 __all__ = ['claims']
 

@@ -29,7 +29,7 @@ def figures(config: Any, dataset: Any, claims: list) -> Mapping[str, tuple]:
 
 def _accuracies(config: Any, ds: Any, title: str) -> tuple:
   """Figure 1: accuracies over t + 1 on a log axis."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   relu = only(ds, leak=0.0)
   t = ds['time'].values + 1

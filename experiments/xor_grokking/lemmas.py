@@ -5,9 +5,15 @@ from typing import Any
 import numpy as np
 
 from experiments.xor_grokking.measure import PAPER, lanes
-from framework import fits
-from framework.claims import Claim, at_least, at_most, untestable, within
-from framework.grokking import xor_theory as theory
+from framework.evidence import fits
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  untestable,
+  within,
+)
+from framework.systems.clusters.xor import theory
 
 __all__ = ['assumed', 'lemma']
 

@@ -7,15 +7,15 @@ import numpy as np
 from experiments.xor_grokking.chance import fates
 from experiments.xor_grokking.measure import lanes, only
 from experiments.xor_grokking.regimes import cells
-from framework import fits
-from framework.grokking import xor_theory
+from framework.evidence import fits
+from framework.systems.clusters.xor import theory as xor_theory
 
 __all__ = ['controls', 'lost_cluster', 'phase', 'theory']
 
 
 def theory(config: Any, ds: Any) -> dict[str, tuple]:
   """Test error over t for each n, and what is left at √n."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   sizes = [int(n) for n in config.sweep.get('n', (config.n,))]
   t = ds['time'].values
@@ -74,7 +74,7 @@ def theory(config: Any, ds: Any) -> dict[str, tuple]:
 
 def phase(config: Any, ds: Any) -> dict[str, tuple]:
   """Steps to fit and to generalise over α/ω and signal, a column an η."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   found = cells(config, ds)
   order = np.argsort(config.alpha / found['omega'])
@@ -144,7 +144,7 @@ def _median(values: np.ndarray) -> np.ndarray:
 
 def lost_cluster(config: Any, ds: Any) -> dict[str, tuple]:
   """How accuracies pile up at 0.75, and what decides about a cluster."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   widths = [int(m) for m in config.sweep.get('m', (config.m,))]
   colors = plotting.palette(range(len(widths)))
@@ -201,7 +201,7 @@ def lost_cluster(config: Any, ds: Any) -> dict[str, tuple]:
 
 def controls(config: Any, ds: Any) -> dict[str, tuple]:
   """Test accuracy of the controls next to that of what they control."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values + 1
   random = max(config.sweep.get('eta', (config.eta,)))

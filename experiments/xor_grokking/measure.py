@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.grokking import xor_theory as theory
+from framework.systems.clusters.xor import theory
 
 __all__ = [
   'PAPER',

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.xor_grokking.measure import at, lanes, settings
-from framework.grokking import xor_probes
-from framework.grokking import xor_theory as theory
+from framework.systems.clusters.xor import probes as xor_probes
+from framework.systems.clusters.xor import theory
 
 __all__ = ['growth', 'histograms', 'regions']
 
@@ -16,7 +16,7 @@ PLUS, MINUS = '#4477aa', '#cc6677'  # of labels, and of the neurons' signs
 
 def histograms(config: Any, ds: Any, times: list[int]) -> tuple:
   """Figures 3 and 4 of the paper: ⟨w_j, μ_1⟩, ⟨w_j, μ_2⟩ of all seeds."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   a = lanes(ds, 'second_layer')
   fig, axes = plotting.figure(
@@ -58,7 +58,7 @@ def histograms(config: Any, ds: Any, times: list[int]) -> tuple:
 
 def regions(config: Any, ds: Any, times: list[int]) -> tuple:
   """Figure 2 of the paper: decision regions on the plane of the means."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   first = ds.isel(seed=[0])
   a, y = lanes(first, 'second_layer')[0], lanes(first, 'labels')[0]
@@ -100,7 +100,7 @@ def regions(config: Any, ds: Any, times: list[int]) -> tuple:
 
 def growth(config: Any, ds: Any) -> tuple:
   """Mean |⟨w_j, μ_k⟩| by the neurons' sign, with the rate of Lemma 4.7."""
-  from framework import plotting
+  from framework.evidence import figures as plotting
 
   t = ds['time'].values
   shown = t > 0

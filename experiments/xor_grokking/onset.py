@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from experiments.xor_grokking.lemmas import assumed, lemma
-from experiments.xor_grokking.measure import (
-  PAPER,
-  at,
-  lanes,
-  only,
-  settings,
+from experiments.xor_grokking.measure import PAPER, at, lanes, only, settings
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  untestable,
+  within,
 )
-from framework.claims import Claim, at_least, at_most, untestable, within
-from framework.grokking import xor_theory as theory
+from framework.systems.clusters.xor import theory
 
 __all__ = ['CONSTANTS', 'paper', 'quick', 'unmet']
 

@@ -14,9 +14,15 @@ from experiments.xor_grokking.measure import (
   settings,
 )
 from experiments.xor_grokking.onset import CONSTANTS, unmet
-from framework import fits
-from framework.claims import Claim, at_least, at_most, untestable, within
-from framework.grokking import xor_theory
+from framework.evidence import fits
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  untestable,
+  within,
+)
+from framework.systems.clusters.xor import theory as xor_theory
 
 __all__ = ['cells', 'phase', 'slow', 'theory']
 

@@ -27,10 +27,10 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from framework import fits
+from framework.checks import check_sizes
+from framework.evidence import fits
 from framework.mup import initialisers
 from framework.mup.net import Net
-from framework.mup.sizes import check_sizes
 
 __all__ = [
   'Check',

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
-from framework.optimizers.norms import norm, ratio
+from framework.maths.norms import norm, ratio
 
 __all__ = ['MatchState', 'match_norm', 'normalize_by_global_norm']
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from framework.optimizers.norms import norm
+from framework.maths.norms import norm
 
 __all__ = ['perp_grad', 'project']
 

@@ -12,14 +12,14 @@ import xarray
 
 from configs import attention_svm as configs
 from configs import attention_svm_more as more
-from experiments import build
 from experiments.attention_svm import EXPERIMENT
 from experiments.attention_svm import more as modules
-from experiments.experiment import job_of
 from framework import config as config_lib
-from framework import results
 from framework.data import attention, store
-from tests import jobs
+from framework.launch import arms as build
+from framework.launch.experiment import job_of
+from framework.run import results
+from tests.run import jobs
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Sizes at which every variant takes seconds; the claims need not hold.

@@ -7,10 +7,10 @@ import pytest
 
 from configs.attention_svm import get_config
 from experiments.attention_svm import EXPERIMENT
-from experiments.experiment import job_of
 from framework import config as config_lib
-from framework import results
-from tests import jobs
+from framework.launch.experiment import job_of
+from framework.run import results
+from tests.run import jobs
 
 
 @pytest.mark.parametrize('variant', ['quick', 'local'])

@@ -8,13 +8,13 @@ import xarray as xr
 
 from configs.infinite_width import get_config
 from configs.infinite_width_convergence import LIMITS
-from experiments.experiment import job_of
 from experiments.infinite_width import EXPERIMENT
 from experiments.infinite_width import convergence_claims as measure
 from framework import config as config_lib
-from framework import results
-from framework.mup import convergence
-from tests import jobs
+from framework.launch.experiment import job_of
+from framework.run import results
+from framework.systems.infinite_width import limits as convergence
+from tests.run import jobs
 
 
 def run(where, limits, **fields):

@@ -8,12 +8,12 @@ import xarray as xr
 
 from configs.infinite_width import get_config
 from configs.infinite_width_maml import KERNELS
-from experiments.experiment import job_of
 from experiments.infinite_width import EXPERIMENT
 from framework import config as config_lib
-from framework import results
 from framework.data import omniglot, store
-from tests import jobs
+from framework.launch.experiment import job_of
+from framework.run import results
+from tests.run import jobs
 
 TINY = dict(seeds=2, steps=4, records=2, eval_tasks=8, d=10, rank=2, tasks=2)
 

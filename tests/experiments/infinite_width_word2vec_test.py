@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from configs.infinite_width import get_config
-from experiments.experiment import job_of
 from experiments.infinite_width import EXPERIMENT, times
 from framework import config as config_lib
-from framework import results
 from framework.data import store, text
-from tests import jobs
+from framework.launch.experiment import job_of
+from framework.run import results
+from tests.run import jobs
 
 TINY = dict(
   seeds=2, words=400, questions=20, chunk=50, eval_words=10, records=2

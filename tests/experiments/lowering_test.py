@@ -6,9 +6,9 @@ import jax
 import pytest
 
 from experiments.__main__ import EXPERIMENTS
-from experiments.experiment import job_of
 from framework import config as config_lib
 from framework import system as system_lib
+from framework.launch.experiment import job_of
 from framework.system import rollout
 from tests.laws.laws_test import to_words
 

@@ -8,10 +8,10 @@ import pytest
 from configs.matrix_sensing import get_config
 from experiments.matrix_sensing import arm, measure
 from framework import config as config_lib
-from framework import results
-from framework.job import Job
-from framework.matrix_sensing import theory
-from tests import jobs
+from framework.run import results
+from framework.run.job import Job
+from framework.systems.matrix_sensing import theory
+from tests.run import jobs
 
 
 def with_target(tmp_path, M, **fields):

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from configs import modular_grokking as configs
-from experiments.experiment import job_of
 from experiments.modular_grokking import EXPERIMENT, measure, structure_of
 from framework import config as config_lib
-from framework import results
 from framework.data import mnist, store
-from tests import jobs
+from framework.launch.experiment import job_of
+from framework.run import results
+from tests.run import jobs
 
 ROOT = pathlib.Path(__file__).parents[2]
 SPLITS = ROOT / 'tests' / 'golden' / 'grok_splits_seed42.npz'

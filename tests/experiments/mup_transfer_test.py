@@ -7,12 +7,12 @@ import pytest
 import xarray as xr
 
 from configs.mup_transfer import VARIANTS, get_config
-from experiments.experiment import job_of
 from experiments.mup_transfer import EXPERIMENT
 from framework import config as config_lib
-from framework import results
 from framework.data import store
-from tests import jobs
+from framework.launch.experiment import job_of
+from framework.run import results
+from tests.run import jobs
 
 SMALL = {
   'quick': {

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from experiments import machine
 from experiments.__main__ import EXPERIMENTS
 from framework import config as config_lib
-from tests.experiments.process_test import ROOT
+from framework.launch import devices as machine
+from tests.launch.process_test import ROOT
 
 HAS_COMPILER = importlib.util.find_spec('libtpu') is not None
 

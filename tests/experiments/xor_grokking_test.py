@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from configs.xor_grokking import VARIANTS, Config, get_config
-from experiments.experiment import job_of
 from experiments.xor_grokking import EXPERIMENT, arm, structure_of, times
 from experiments.xor_grokking.measure import first_time, settings
 from framework import config as config_lib
-from framework import results
-from tests import jobs
+from framework.launch.experiment import job_of
+from framework.run import results
+from tests.run import jobs
 
 TINY = dict(n=8, n_test=12, m=6, p=60.0, seeds=3, steps=6, dense=2)
 SWEEPS = {

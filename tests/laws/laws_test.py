@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from framework import system as system_lib
-from framework.checkpoint import Checkpoints, to_host
-from framework.plan import Plan
-from framework.sweep import Program
+from framework.run.checkpoint import Checkpoints, to_host
+from framework.run.plan import Plan
+from framework.run.sweep import Program
 from framework.system import rollout
 from tests.laws import systems
 

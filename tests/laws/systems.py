@@ -11,21 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from framework.attention_svm import dynamics as attention
-from framework.data import corpus
-from framework.grokking import modular_dynamics as modular
-from framework.grokking import xor_dynamics as xor
-from framework.grokking import xor_net
-from framework.matrix_sensing import dynamics as sensing
-from framework.mup import (
-  abc_dynamics,
-  convergence,
-  drawings,
-  lattice,
-  maml_dynamics,
-)
-from framework.mup import word2vec_dynamics as word2vec
+from framework.data import corpus, drawings
+from framework.mup import lattice
 from framework.system import System
+from framework.systems import attention_svm as attention
+from framework.systems import grokking as modular
+from framework.systems import matrix_sensing as sensing
+from framework.systems.clusters import xor
+from framework.systems.clusters.xor import net as xor_net
+from framework.systems.infinite_width import few_shot as maml_dynamics
+from framework.systems.infinite_width import limits as convergence
+from framework.systems.infinite_width import word2vec
+from framework.systems.width import dichotomy as abc_dynamics
 from tests import toy
 
 

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from framework import fits
-from framework.mup import abc, abc_dynamics, lattice, parametrisations
+from framework.evidence import fits
+from framework.mup import abc, lattice, parametrisations
 from framework.mup.abc import classify, invariants, shift
 from framework.system import rollout
+from framework.systems.width import dichotomy as abc_dynamics
 
 HALF = Fraction(1, 2)
 

@@ -14,8 +14,8 @@ from framework.mup import coord_check, initialisers, optimizers
 from framework.mup import multipliers as mults_lib
 from framework.mup.coord_check import Check
 from framework.mup.infshape import infer
-from framework.mup.models import Perceptron, Transformer
 from framework.mup.net import Net, parametrise
+from framework.systems.width.transfer.models import Perceptron, Transformer
 from tests.compiling import counted
 
 WIDTHS = (16, 64, 256)

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from framework.checkpoint import Checkpoints
 from framework.mup import infshape, roles
 from framework.mup.infshape import InfShape, InfShapes, between, infer
-from framework.mup.models import Perceptron
 from framework.mup.roles import Role
+from framework.run.checkpoint import Checkpoints
+from framework.systems.width.transfer.models import Perceptron
 
 X = jnp.ones((1, 5))
 

@@ -9,10 +9,10 @@ import pytest
 
 from framework.mup import initialisers, layers, multipliers, optimizers
 from framework.mup.infshape import infer
-from framework.mup.models import Perceptron, Transformer
 from framework.mup.multipliers import Multipliers
 from framework.mup.net import Net, parametrise
 from framework.mup.roles import Role
+from framework.systems.width.transfer.models import Perceptron, Transformer
 
 F64 = {'dtype': jnp.float64, 'param_dtype': jnp.float64}
 TOKENS = jnp.array([[3, 1, 4, 1], [5, 9, 2, 6]])

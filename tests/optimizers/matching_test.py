@@ -3,12 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from framework.maths.norms import norm, ratio
 from framework.optimizers import (
   grokfast_ema,
   match_norm,
   normalize_by_global_norm,
 )
-from framework.optimizers.norms import norm, ratio
 
 
 def test_direction_of_one_and_length_of_the_other_at_every_step():

@@ -1,1 +1,0 @@
-"""Attention layers, the hard-margin problems they solve, and probes of both."""

@@ -1,1 +1,0 @@
-"""Grokking: late generalisation, in XOR clusters and modular arithmetic."""

@@ -1,0 +1,1 @@
+"""Hard-margin problems over matrices: programs, solver, certificates."""

@@ -1,0 +1,1 @@
+"""The systems: one folder a family, each with its own face."""

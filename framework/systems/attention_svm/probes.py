@@ -1,0 +1,190 @@
+"""Probes: how near attention is to an SVM, and to which.
+
+References:
+  Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector
+  Machines", arXiv:2308.16898.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from framework.maths import linalg
+from framework.maths.margin import rows as sc
+from framework.maths.margin.norms import norm_named
+from framework.maths.margin.solve import neighbours
+
+__all__ = [
+  'OUTCOMES',
+  'alignment',
+  'all_support',
+  'effective_rank',
+  'locally_optimal',
+  'margin_ratio',
+  'outcome',
+  'selected_share',
+  'separates_at_zero',
+  'support_tokens',
+]
+
+OUTCOMES = ('global', 'local', 'not local', 'unsaturated', 'infeasible')
+
+
+def alignment(
+  W: Float[Array, 'd q'], V: Float[Array, 'd q']
+) -> Float[Array, '']:
+  """⟨W, V⟩/(‖W‖_F ‖V‖_F), 0 where either is 0.
+
+  >>> half = jnp.array([[3.0, 0.0], [0.0, 0.0]])
+  >>> round(float(alignment(jnp.eye(2), half)), 4)
+  0.7071
+  """
+  size = jnp.sum(W**2) * jnp.sum(V**2)
+  root = jnp.sqrt(jnp.where(size == 0, 1, size))
+  return jnp.where(size == 0, 0, jnp.sum(W * V) / root)
+
+
+def margin_ratio(
+  W: Float[Array, 'd q'],
+  rows: sc.Constraints,
+  least: Float[Array, ''],
+  norm: str = 'frobenius',
+) -> Float[Array, '']:
+  """The margin of W over the greatest at its norm, in (−∞, 1].
+
+      min_r ⟨A_r, W⟩ · ‖W_svm‖/‖W‖
+
+  1 exactly where W is a solution up to scale, whether or not that is unique.
+
+  Args:
+    W: Attention weights.
+    rows: The constraints, all with bound 1.
+    least: ‖W_svm‖.
+    norm: Whose margin is meant.
+
+  Returns:
+    The ratio; 0 for W = 0.
+
+  >>> rows = sc.constraints(jnp.eye(2), jnp.ones((2, 1)))
+  >>> W = jnp.array([[4.0], [2.0]])
+  >>> round(float(margin_ratio(W, rows, jnp.sqrt(2.0))), 4)
+  0.6325
+  """
+  margin = jnp.where(rows.present, sc.margins(W, rows), jnp.inf)
+  size = norm_named(norm).value(W)
+  zero = size == 0
+  return jnp.where(zero, 0, jnp.min(margin) * least / jnp.where(zero, 1, size))
+
+
+def support_tokens(
+  W: Float[Array, 'd q'],
+  rows: sc.Constraints,
+  tokens: Int[Array, ' n'],
+  T: int,
+  tolerance: float = 1e-4,
+) -> Bool[Array, 'n T']:
+  """The SVM-neighbours of the selected tokens: those at margin 1.
+
+  Args:
+    W: The solution for `rows`.
+    rows: `margin_rows` of the selected tokens.
+    tokens: The selected tokens α_i.
+    T: Tokens a sample.
+    tolerance: How near to 1 counts.
+
+  Returns:
+    Which tokens are neighbours.
+  """
+  near = neighbours(W, rows, tolerance)
+  return sc.multipliers_by_token(near.astype(W.dtype), tokens, T) > 0
+
+
+def locally_optimal(
+  gamma: Float[Array, 'n T'],
+  tokens: Int[Array, ' n'],
+  support: Bool[Array, 'n T'],
+) -> Bool[Array, '']:
+  """Whether γ_iα > γ_it for every neighbour t of every selected token.
+
+  >>> gamma = jnp.array([[1.0, 2.0, 0.0]])
+  >>> near = jnp.array([[False, False, True]])
+  >>> print(locally_optimal(gamma, jnp.array([0]), near))
+  True
+  """
+  own = jnp.take_along_axis(gamma, tokens[:, None], 1)
+  return jnp.all((own > gamma) | ~support)
+
+
+def all_support(
+  support: Bool[Array, 'n T'],
+  tokens: Int[Array, ' n'],
+  mask: Bool[Array, 'n T'],
+) -> Bool[Array, '']:
+  """Assumption B.1: every token that is not selected is a support token."""
+  selected = jnp.arange(mask.shape[1])[None] == tokens[:, None]
+  return jnp.all(support | selected | ~mask)
+
+
+def selected_share(
+  attention: Float[Array, 'n T'], tokens: Int[Array, ' n']
+) -> Float[Array, ' n']:
+  """Softmax on the selected token of each sample."""
+  return jnp.take_along_axis(attention, tokens[:, None], 1)[:, 0]
+
+
+def outcome(
+  gamma: Float[Array, 'n T'],
+  optimal: Int[Array, ' n'],
+  tokens: Int[Array, ' n'],
+  support: Bool[Array, 'n T'],
+  feasible: Bool[Array, ''],
+  share: Float[Array, ' n'],
+  saturated: float = 0.99,
+) -> Int[Array, '']:
+  """How a run ended, as an index into `OUTCOMES`.
+
+  Args:
+    gamma: Scores.
+    optimal: argmax of the scores.
+    tokens: Selected tokens, argmax of attention.
+    support: Their SVM-neighbours.
+    feasible: Whether their SVM has a solution.
+    share: Softmax on the selected tokens.
+    saturated: What each of them must have.
+
+  Returns:
+    unsaturated if a sample has not made its choice; else infeasible if no W
+    separates the choices; else global, local (all neighbours score less) or
+    not local.
+  """
+  best = jnp.all(tokens == optimal)
+  local = locally_optimal(gamma, tokens, support)
+  code = jnp.where(best, 0, jnp.where(local, 1, 2))
+  code = jnp.where(feasible, code, 4)
+  return jnp.where(jnp.min(share) < saturated, 3, code)
+
+
+def effective_rank(
+  W: Float[Array, 'd q'], tolerance: float = 1e-5
+) -> Int[Array, '']:
+  """Singular values above a fraction of the largest.
+
+  >>> print(effective_rank(jnp.diag(jnp.array([1.0, 1e-3, 1e-9]))))
+  2
+  """
+  sigma = linalg.singular_values(W)
+  return jnp.sum(sigma > tolerance * sigma[0])
+
+
+def separates_at_zero(
+  gradient: Float[Array, 'd q'], rows: sc.Constraints
+) -> Bool[Array, '']:
+  """Whether −∇L(0) separates all rows: a first step in the right direction.
+
+  Args:
+    gradient: ∇L(0).
+    rows: `margin_rows` of the optimal tokens.
+
+  Returns:
+    Whether ⟨A_r, −∇L(0)⟩ > 0 for every row.
+  """
+  return jnp.all((sc.margins(-gradient, rows) > 0) | ~rows.present)

@@ -1,0 +1,1 @@
+"""Cluster data: late generalisation in two-layer networks."""

@@ -1,0 +1,234 @@
+"""What numerical stability looks like from inside a training run.
+
+*Softmax collapse* of a sample: the sum of exponentials equals its largest term
+in floating point. *Naive loss minimisation* (NLM): the step goes along the
+weights themselves, which scales outputs and predicts nothing new.
+
+References:
+  Prieto, Barsbey, Mediano, Birdal, "Grokking at the Edge of Numerical
+  Stability", ICLR 2025.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from framework.maths.norms import norm, ratio
+from framework.systems.grokking.losses import checked, log_stretch
+
+__all__ = [
+  'absorbed_updates',
+  'accuracy',
+  'collapsed',
+  'cosines',
+  'euler_products',
+  'fourier_sparsity',
+  'logit_gaps',
+  'norms',
+  'tensor_names',
+  'zero_fraction',
+]
+
+
+def accuracy(
+  logits: Float[Array, 'rows classes'], labels: Int[Array, ' rows']
+) -> Float[Array, '']:
+  """Fraction of rows whose largest logit is that of the label.
+
+  >>> print(accuracy(jnp.eye(2), jnp.array([0, 0])))
+  0.5
+  """
+  hit = jnp.argmax(logits, -1) == labels
+  return jnp.mean(hit.astype(logits.dtype))
+
+
+def collapsed(
+  logits: Float[Array, 'rows classes'],
+  dtype: Any = jnp.float32,
+  transform: str = 'softmax',
+) -> Bool[Array, ' rows']:
+  """Where the sum over classes absorbs all but its largest term.
+
+      softmax:    Σ_k exp(z_k − max z) == 1        StableMax: Σ s(z_k) == s(max)
+
+  With one logit a gap G ahead of C − 1 equal ones that must happen once
+  (C − 1) e^−G < 2^−t and cannot before e^−G < 2^−t, where t is 11, 24 or 53 for
+  float16, float32 or float64; between the two it depends on the order of the
+  sum. It is not asked whether the largest logit is that of the label.
+
+  Args:
+    logits: One row a sample; without the logit scale of the loss.
+    dtype: In which the loss does its arithmetic.
+    transform: Of the loss: 'softmax' or 'stablemax'.
+
+  Returns:
+    One boolean a sample; its mean is the fraction that has collapsed.
+
+  >>> z = jnp.array([[9.0, 0.0], [18.0, 0.0]])
+  >>> collapsed(z, 'float16').tolist(), collapsed(z, 'float32').tolist()
+  ([True, True], [False, True])
+  """
+  z = logits.astype(checked(dtype))
+  if transform == 'stablemax':
+    z = log_stretch(z)
+  elif transform != 'softmax':
+    raise ValueError(
+      f'transform is {transform!r}, expected softmax or stablemax'
+    )
+  shifted = z - jnp.max(z, -1, keepdims=True)
+  return jnp.sum(jnp.exp(shifted), -1) == 1
+
+
+def zero_fraction(tree: PyTree) -> Float[Array, '']:
+  """Fraction of entries, over all tensors, that are exactly zero.
+
+  >>> print(zero_fraction({'a': jnp.array([0.0, 1e-30])}))
+  0.5
+  """
+  leaves = jax.tree.leaves(tree)
+  zeros = jnp.sum(jnp.stack([jnp.sum(x == 0) for x in leaves]))
+  return zeros.astype(leaves[0].dtype) / sum(x.size for x in leaves)
+
+
+def absorbed_updates(params: PyTree, updates: PyTree) -> Float[Array, '']:
+  """Fraction of entries with w + u == w in floating point.
+
+  >>> print(absorbed_updates(jnp.ones(2), jnp.array([1e-30, 0.5])))
+  0.5
+  """
+  return zero_fraction(jax.tree.map(lambda w, u: (w + u) - w, params, updates))
+
+
+def cosines(
+  directions: PyTree, params: PyTree
+) -> tuple[Float[Array, ' tensors'], Float[Array, '']]:
+  """cos(direction, weights) of each tensor, and of all together.
+
+  For the direction of descent, −∇L or the update, it is positive where the step
+  makes the weights longer: the NLM cosine.
+
+  Args:
+    directions: Like the parameters.
+    params: The weights.
+
+  Returns:
+    (one cosine a tensor in the order of `tensor_names`, that of the
+    concatenation); 0 where either is zero.
+
+  >>> d = {'a': jnp.array([1.0, 0.0]), 'b': jnp.array([-2.0])}
+  >>> w = {'a': jnp.array([3.0, 4.0]), 'b': jnp.array([1.0])}
+  >>> print(cosines(d, w)[0])
+  [ 0.6 -1. ]
+  """
+
+  def cosine(d: PyTree, w: PyTree) -> Array:
+    pairs = zip(*map(jax.tree.leaves, (unit(d), unit(w))), strict=True)
+    return sum((jnp.sum(a * b) for a, b in pairs), jnp.asarray(0.0))
+
+  def unit(tree: PyTree) -> PyTree:
+    size = norm(tree)
+    return jax.tree.map(lambda x: x * ratio(jnp.ones_like(size), size), tree)
+
+  pairs = zip(*map(jax.tree.leaves, (directions, params)), strict=True)
+  dtype = jax.tree.leaves(params)[0].dtype
+  each = jnp.stack([cosine(d, w).astype(dtype) for d, w in pairs])
+  return each, cosine(directions, params).astype(dtype)
+
+
+def euler_products(params: PyTree, grads: PyTree) -> Float[Array, ' tensors']:
+  """<w_l, ∂L/∂w_l> of each tensor.
+
+  For a ReLU network without biases all are the same number, that of the logits,
+  Σ_i <z_i, ∂L/∂z_i>: the output is homogeneous of degree one in each layer.
+
+  >>> print(euler_products({'a': jnp.ones(2)}, {'a': jnp.array([1.0, 2.0])}))
+  [3.]
+  """
+  pairs = zip(*map(jax.tree.leaves, (params, grads)), strict=True)
+  return jnp.stack([jnp.sum(w * g) for w, g in pairs])
+
+
+def logit_gaps(
+  logits: Float[Array, 'rows classes'],
+  labels: Int[Array, ' rows'],
+  quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
+) -> tuple[Float[Array, ' quantiles'], Float[Array, '']]:
+  """How far the correct logit is ahead of the best other one.
+
+      gap_i = z_{i,y_i} − max_{k ≠ y_i} z_{i,k}
+
+  Args:
+    logits: One row a sample.
+    labels: The correct classes.
+    quantiles: Of the gaps.
+
+  Returns:
+    (their quantiles, the least of them: the margin, negative while a row is
+    misclassified).
+
+  >>> z = jnp.array([[3.0, 1.0], [1.0, 2.0]])
+  >>> gaps, margin = logit_gaps(z, jnp.array([0, 0]), (0.0, 1.0))
+  >>> print(gaps, margin)
+  [-1.  2.] -1.0
+  """
+  classes = jax.lax.broadcasted_iota(labels.dtype, logits.shape, 1)
+  correct = classes == labels[:, None]
+  own = jnp.sum(jnp.where(correct, logits, 0), -1)
+  gaps = jnp.sort(own - jnp.max(jnp.where(correct, -jnp.inf, logits), -1))
+  # Of a sorted array: `jnp.quantile` would interpolate in another dtype.
+  index = [round(q * (len(gaps) - 1)) for q in quantiles]
+  return gaps[np.array(index)], gaps[0]
+
+
+def norms(params: PyTree) -> Float[Array, ' tensors']:
+  """‖w‖ of each tensor.
+
+  >>> print(norms({'a': jnp.array([3.0, 4.0])}))
+  [5.]
+  """
+  return jnp.stack([norm(x) for x in jax.tree.leaves(params)])
+
+
+def tensor_names(params: PyTree) -> list[str]:
+  """What the tensors are called, in the order of per-tensor probes.
+
+  >>> tensor_names({'b': {'kernel': 0.0}, 'a': 0.0})
+  ['a', 'b.kernel']
+  """
+  paths = jax.tree_util.tree_leaves_with_path(params)
+  return [
+    '.'.join(str(getattr(k, 'key', k)) for k in path) for path, _ in paths
+  ]
+
+
+def fourier_sparsity(table: Float[Array, 'p width']) -> Float[Array, '']:
+  """How few frequencies an embedding of Z_p uses: 1 one, 0 all alike.
+
+      P_f = ‖Σ_x e^{−2πi f x/p} E_x‖²,  f = 1 ... ⌊p/2⌋,
+      1 − H(P/Σ P)/ln ⌊p/2⌋,  H the entropy
+
+  Args:
+    table: Row x belongs to the number x.
+
+  Returns:
+    The sparsity, in [0, 1].
+
+  >>> x = 2 * np.pi * 3 * jnp.arange(11) / 11
+  >>> print(fourier_sparsity(jnp.stack([jnp.cos(x), jnp.sin(x)], 1)).round(3))
+  1.0
+  """
+  p = table.shape[0]
+  top = max(p // 2, 2)
+  angle = 2 * np.pi * np.outer(np.arange(1, top + 1), np.arange(p)) / p
+  # As a product with a matrix: p is small, and it is the same on every device.
+  real, imaginary = (
+    jnp.asarray(f(angle), table.dtype) @ table for f in (np.cos, np.sin)
+  )
+  power = jnp.sum(real**2 + imaginary**2, 1)
+  share = power / jnp.sum(power)
+  there = share > 0
+  terms = jnp.where(there, share * jnp.log(jnp.where(there, share, 1)), 0)
+  return 1 + jnp.sum(terms) / np.log(top)

@@ -1,0 +1,1 @@
+"""Infinite width: limits, few-shot learning, words."""

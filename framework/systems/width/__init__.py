@@ -1,0 +1,1 @@
+"""Width: what transfers over it, and what a parametrisation does."""

@@ -1,0 +1,73 @@
+"""Projections: against their optimality conditions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from framework.maths.margin.norms import norm_named
+from framework.maths.simplex import (
+  lambda_head_attention,
+  project_frobenius,
+  project_nuclear,
+  simplex_projection,
+)
+
+
+def test_the_projection_on_the_simplex_meets_its_conditions():
+  y = 3 * jax.random.normal(jax.random.key(0), (200, 6))
+  s = np.asarray(simplex_projection(y))
+  np.testing.assert_allclose(s.sum(-1), 1, atol=1e-5)
+  assert (s >= 0).all()
+  # y − s is the same on the support and not larger off it.
+  tau = np.max(np.asarray(y) - s, -1, keepdims=True)
+  gap = tau - (np.asarray(y) - s)
+  np.testing.assert_allclose(np.where(s > 0, gap, 0), 0, atol=1e-5)
+  sizes = (s > 0).sum(-1)
+  assert sizes.min() == 1 and sizes.max() > 2
+
+
+def test_points_of_the_simplex_stay():
+  s = jax.nn.softmax(jax.random.normal(jax.random.key(1), (50, 4)))
+  np.testing.assert_allclose(simplex_projection(s), s, atol=1e-6)
+
+
+@pytest.mark.parametrize('total', [0.3, 1.0, 40.0])
+def test_masked_entries_are_as_if_absent(total):
+  y = jax.random.normal(jax.random.key(2), (30, 5))
+  mask = jnp.arange(5) < 3
+  # What is masked may be anything.
+  mask = jnp.broadcast_to(mask, y.shape)
+  found = simplex_projection(jnp.where(mask, y, 1e6), mask, total)
+  alone = simplex_projection(y[:, :3], total=total)
+  np.testing.assert_allclose(found[:, :3], alone, rtol=1e-5, atol=1e-6)
+  assert not found[:, 3:].any()
+
+
+@pytest.mark.parametrize('norm', ['frobenius', 'nuclear'])
+def test_projections_on_balls(norm):
+  """‖P(W)‖ = R and ⟨W − P, P⟩ = R ‖W − P‖°: no point of the ball is nearer."""
+  project = {'frobenius': project_frobenius, 'nuclear': project_nuclear}[norm]
+  value, dual = norm_named(norm)
+  W = 3 * jax.random.normal(jax.random.key(3), (4, 5))
+  P = project(W, 2.0)
+  np.testing.assert_allclose(value(P), 2, rtol=1e-5)
+  np.testing.assert_allclose(jnp.sum((W - P) * P), 2 * dual(W - P), rtol=1e-4)
+  np.testing.assert_allclose(project(W, 1e3), W, rtol=1e-4, atol=1e-5)
+
+
+def test_no_other_attention_is_better_under_the_lambda_head():
+  key = jax.random.key(5)
+  gamma = jax.random.normal(key, (6,))
+  others = np.random.default_rng(0).dirichlet(np.full(6, 0.5), 500)
+
+  def value(s):
+    return s @ gamma - 0.4 * jnp.sum(s**2, -1)
+
+  best = lambda_head_attention(gamma, 0.4)
+  assert jnp.max(value(others)) < value(best)
+  sizes = [
+    int((lambda_head_attention(gamma, lam) > 0).sum())
+    for lam in (0.01, 0.4, 1e3)
+  ]
+  assert sizes[0] == 1 < sizes[1] < sizes[2] == 6

@@ -1,0 +1,48 @@
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from framework.run import signals
+from framework.run.signals import StopRequest
+
+WAIT = """
+import time
+from framework.signals import StopRequest
+stop = StopRequest().install()
+print('ready', stop(), flush=True)
+while not stop():
+  time.sleep(0.01)
+print('asked', flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_the_first_asks_and_the_second_exits(number):
+  process = subprocess.Popen(
+    [sys.executable, '-c', WAIT],
+    cwd=pathlib.Path(signals.__file__).parent.parent,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  try:
+    assert process.stdout.readline() == 'ready False\n'
+    process.send_signal(number)
+    assert process.stdout.readline() == 'asked\n'
+    assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait(10) == 128 + number
+    said = process.stderr.read()
+    assert f'{number.name}: finishing this chunk, then saving' in said
+    assert 'Traceback' not in said
+  finally:
+    process.kill()
+    process.communicate()
+
+
+def test_nothing_is_asked_at_first():
+  assert StopRequest()() is False

@@ -1,0 +1,154 @@
+"""Prompt attention against stored runs of the published set-ups."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from framework import rollout
+from framework.systems.attention_svm import prompt
+from framework.systems.attention_svm.prompt import setups
+
+GOLDEN = np.load(
+  pathlib.Path(__file__).parents[3] / 'golden' / 'svm_precursor.npz'
+)
+STARTS = jnp.array((1.0, 0.5, 0.0, -0.5, -1.0, -1.5))
+
+
+def final(setup, start=STARTS, C=1.0, steps=1000):
+  system = prompt.system(prompt.Structure(setup))
+
+  def run(start):
+    hp = prompt.Hp(p0=start, C=C)
+    times = jnp.array([0, steps])
+    return rollout(system, jax.random.key(0), hp, times)[1]
+
+  seen = jax.jit(jax.vmap(run))(jnp.asarray(start))
+  return {k: np.asarray(x[:, -1]) for k, x in seen.items()}
+
+
+@pytest.mark.parametrize(
+  'setup, value',
+  [
+    ('single_global', 0.4950495),
+    ('joint_tight', 0.9444444),
+    ('joint_loose', 0.5),
+  ],
+)
+def test_published_norms_of_the_solutions(setup, value):
+  made = setups.problem(jax.random.key(0), setup, dtype=jnp.float64)
+  np.testing.assert_allclose(made.half_square, value, atol=1e-6)
+
+
+def test_the_other_published_norms():
+  made = setups.problem(jax.random.key(0), 'single_local', dtype=jnp.float64)
+  np.testing.assert_allclose(jnp.sum(made.rival**2) / 2, 0.5, atol=1e-6)
+  keys = jnp.asarray(GOLDEN['multi_X'][:, :, :2])
+  made = setups.problem_of(keys, jnp.asarray(GOLDEN['multi_X'][:, :, 2]))
+  np.testing.assert_allclose(made.half_square, 0.3713383, atol=1e-6)
+  np.testing.assert_allclose(made.law, GOLDEN['multi_p_svm'], atol=1e-6)
+
+
+def replay(given, setup, state):
+  """As published, with ε = 1e-9: the iterates at the stored steps."""
+  system = prompt.system(prompt.Structure(setup))
+  hp, snaps = prompt.Hp(epsilon=1e-9), GOLDEN['snaps']
+
+  @jax.jit
+  def run(state):
+    def step(carry, _):
+      return system.step(None, carry, given, hp), carry
+
+    _, path = jax.lax.scan(step, state, length=int(snaps[-1]) + 1)
+    return jax.tree.map(lambda x: x[jnp.asarray(snaps)], path)
+
+  return run(state)
+
+
+FIXED = jnp.array([-1.0, 0.0])
+
+
+@pytest.mark.parametrize('setup', ['single_global', 'single_local'])
+def test_single_input_replays(setup):
+  given = setups.problem(jax.random.key(0), setup, dtype=jnp.float64)
+  wanted = GOLDEN[f'{setup}_P'][:, :, :2]
+  for i in (0, 5):
+    state = prompt.State(jnp.array([0.0, float(STARTS[i])]), FIXED)
+    found = replay(given, setup, state)
+    np.testing.assert_allclose(found.p, wanted[i], rtol=1e-6, atol=1e-7)
+
+
+def test_multi_input_replays_with_both_rules():
+  X = GOLDEN['multi_X']
+  given = setups.problem_of(jnp.asarray(X[:, :, :2]), jnp.asarray(X[:, :, 2]))
+  for setup, wanted in (
+    ('multi', GOLDEN['multi_P_ngd'][0]),
+    ('multi_gd', GOLDEN['multi_P_gd0'][0]),
+  ):
+    state = prompt.State(jnp.asarray(wanted[0, :2]), FIXED)
+    found = replay(given, setup, state)
+    np.testing.assert_allclose(found.p, wanted[:, :2], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize('setup', ['joint_tight', 'joint_loose'])
+def test_joint_training_replays(setup):
+  given = setups.problem(jax.random.key(0), setup, dtype=jnp.float64)
+  P, V = GOLDEN[f'{setup}_P'], GOLDEN[f'{setup}_V']
+  found = replay(
+    given, setup, prompt.State(jnp.asarray(P[0]), jnp.asarray(V[0]))
+  )
+  # Both vanish at rates that rounding decides, in the end.
+  np.testing.assert_allclose(found.p[:5], P[:5], rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose(found.v, V, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize('loss', ['linear', 'logistic'])
+def test_the_loss_bends_the_way_as_stored(loss):
+  for i, C in ((0, 1.0), (4, 5.0), (10, 100.0)):
+    given = setups.problem(
+      jax.random.key(0), f'loss_{loss}', C, dtype=jnp.float64
+    )
+    found = replay(given, f'loss_{loss}', prompt.State(jnp.zeros(2), FIXED))
+    wanted = GOLDEN[f'loss_{loss[:3]}'][i, :, :2]
+    np.testing.assert_allclose(found.p, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_basins_of_a_single_input():
+  """Scores (1, 0.9, 0): four starts go to the best token, two to the second."""
+  seen = final('single_local')
+  assert (seen['cos_law'][:4] > 0.999).all()
+  assert (seen['cos_rival'][4:] > 0.999).all() and not seen['optimal'][4:].any()
+  seen = final('single_global')
+  assert (seen['cos_law'] > 0.993).all() and seen['optimal'].all()
+
+
+def test_joint_training_relaxes_what_does_not_support_the_head():
+  loose = final('joint_loose', [-1.0])
+  assert loose['cos_law'][0] > 0.9995 and loose['cos_v'][0] > 0.9995
+  assert loose['cos_rival'][0] < 0.99
+  tight = final('joint_tight', [-1.0])
+  assert tight['cos_law'][0] > 0.999 and tight['cos_v'][0] > 0.9995
+
+
+def test_gradients_against_autodiff():
+  given = setups.problem(jax.random.key(0), 'joint_tight', dtype=jnp.float64)
+  state = prompt.State(jnp.array([0.4, -0.3]), jnp.array([0.2, 0.7]))
+
+  def value(state):
+    s = jax.nn.softmax(given.keys @ state.p, -1)
+    f = jnp.einsum('nt,ntd,d->n', s, given.X, state.v)
+    return jnp.mean(jax.nn.softplus(-given.Y * f))
+
+  wanted = jax.grad(value)(state)
+  g = prompt.gradient(state, given, setups.SETUPS['joint_tight'])
+  np.testing.assert_allclose(jnp.exp(g.scale_p) * g.p, wanted.p, rtol=1e-12)
+  np.testing.assert_allclose(jnp.exp(g.scale_v) * g.v, wanted.v, rtol=1e-12)
+
+
+def test_an_unknown_setup_is_refused():
+  with pytest.raises(ValueError, match="setup is 'many', expected one of sin"):
+    prompt.Structure('many')
+  with pytest.raises(ValueError, match="setup is 'many', expected one of sin"):
+    setups.problem(jax.random.key(0), 'many')

@@ -1,0 +1,355 @@
+"""All forms of an operator are one map, and its products are gradients."""
+
+import functools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export
+from jax.test_util import check_grads
+
+from framework.systems.matrix_sensing import ensembles, operators
+
+GOLDEN = pathlib.Path(__file__).parents[2] / 'golden'
+SYMMETRIC = ['dense', 'svec', 'gram', 'blocks']
+GENERAL = ['dense', 'gram', 'blocks']
+TOLERANCE = {jnp.float64: 1e-12, jnp.float32: 1e-5}
+BOTH = [(kind, True) for kind in SYMMETRIC] + [
+  (kind, False) for kind in GENERAL
+]
+
+
+@functools.cache
+def make(kind, symmetric, dtype=jnp.float64):
+  """An operator with 50 measurements of 7 x 7 or 7 x 5 matrices."""
+  shape = (7, 7) if symmetric else (7, 5)
+  p = 28 if symmetric else 35
+  A = np.random.default_rng(0).normal(size=(50, p)) / 50**0.5
+  return operators.build(kind, jnp.array(A, dtype), shape, block_rows=12)
+
+
+def draw(operator, k=3, dtype=jnp.float64):
+  """Two factors, different even if the operator is symmetric, and a truth."""
+  n1, n2 = operator.shape
+  random = np.random.default_rng(1)
+  F, G = random.normal(size=(n1, k)), random.normal(size=(n2, k))
+  U, V = (np.linalg.qr(random.normal(size=(n, 2)))[0] for n in (n1, n2))
+  V = U if operator.symmetric else V
+  F, G, U, s, V = (jnp.array(x, dtype) for x in (F, G, U, [1.0, 0.5], V))
+  return F, G, ensembles.Truth(U, s, V)
+
+
+def assert_close(actual, expected, tolerance):
+  scale = float(jnp.max(jnp.abs(expected)))
+  np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize('dtype', list(TOLERANCE))
+@pytest.mark.parametrize('kind,symmetric', BOTH)
+def test_adjoint(kind, symmetric, dtype):
+  if kind == 'gram':
+    pytest.skip('keeps A*A only')
+  operator = make(kind, symmetric, dtype)
+  F, G, _ = draw(operator, dtype=dtype)
+  Z = F @ G.T  # its skew part is not seen by symmetric measurements
+  z = jnp.arange(operator.size, dtype=dtype) - 20
+  forward, adjoint = operator.forward(Z), operator.adjoint(z)
+  assert forward.dtype == adjoint.dtype == dtype
+  scale = jnp.linalg.norm(forward) * jnp.linalg.norm(z)
+  gap = jnp.vdot(forward, z) - jnp.vdot(Z, adjoint)
+  assert abs(gap) <= TOLERANCE[dtype] * scale
+
+
+@pytest.mark.parametrize('symmetric', [True, False])
+def test_identity_is_its_own_adjoint(symmetric):
+  operator = operators.Identity((4, 4), symmetric)
+  Z = jnp.arange(16.0).reshape(4, 4)
+  z = operator.forward(Z)
+  seen = (Z + Z.T) / 2 if symmetric else Z
+  np.testing.assert_allclose(operator.normal(Z), seen, rtol=1e-14)
+  np.testing.assert_allclose(operator.adjoint(z), seen, rtol=1e-14)
+  np.testing.assert_allclose(operator.energy(Z), z @ z, rtol=1e-14)
+  assert operator.size == z.size
+  assert operator.bytes_per_normal == operator.flops_per_normal == 0
+
+
+@pytest.mark.parametrize('dtype', list(TOLERANCE))
+@pytest.mark.parametrize('kind,symmetric', BOTH)
+def test_forms_are_one_map(kind, symmetric, dtype):
+  operator = make(kind, symmetric, dtype)
+  F, G, truth = draw(operator, dtype=dtype)
+  Z, tolerance = F @ G.T, TOLERANCE[dtype]
+  normal = operator.normal(Z)
+  assert normal.dtype == dtype
+  A = make('dense', symmetric, dtype).A.astype(jnp.float64)
+  expected = (A.T @ (A @ Z.reshape(-1))).reshape(Z.shape)
+  assert_close(normal, expected, tolerance)
+  assert_close(operator.energy(Z), jnp.vdot(Z, expected), tolerance)
+  D = (A.T @ (A @ (Z - ensembles.matrix(truth)).reshape(-1))).reshape(Z.shape)
+  DG, DtF = operator.residual_products(F, G, truth)
+  assert_close(DG, D @ G, 5 * tolerance)
+  assert_close(DtF, D.T @ F, 5 * tolerance)
+  if kind != 'gram':
+    assert_close(operator.forward(Z), A @ Z.reshape(-1), tolerance)
+    assert_close(operator.forward_factors(F, G), operator.forward(Z), tolerance)
+
+
+@pytest.mark.parametrize('kind', SYMMETRIC)
+def test_one_factor_twice_takes_the_short_cut(kind):
+  operator = make(kind, symmetric=True)
+  F, _, truth = draw(operator)
+  short, _ = operator.residual_products(F, F, truth)
+  full, _ = operator.residual_products(F, F + 0.0, truth)
+  assert_close(short, full, 1e-13)
+
+
+@pytest.mark.parametrize('kind', ['dense', 'blocks', 'identity'])
+def test_residual_products_are_the_gradient(kind):
+  if kind == 'identity':
+    operator = operators.Identity((7, 5))
+  else:
+    operator = make(kind, symmetric=False)
+  F, G, truth = draw(operator)
+
+  def loss(F, G):
+    residual = operator.forward(F @ G.T - ensembles.matrix(truth))
+    return jnp.vdot(residual, residual) / 2
+
+  gradients = jax.grad(loss, (0, 1))(F, G)
+  for product, gradient in zip(
+    operator.residual_products(F, G, truth), gradients, strict=True
+  ):
+    assert_close(product, gradient, 1e-12)
+
+
+@pytest.mark.parametrize('kind', [*SYMMETRIC, 'identity'])
+def test_symmetric_products_are_the_gradient_of_the_quarter_loss(kind):
+  if kind == 'identity':
+    operator = operators.Identity((7, 7), symmetric=True)
+  else:
+    operator = make(kind, symmetric=True)
+  X, Y, truth = draw(operator)
+  gradient = jax.grad(
+    lambda X: operator.energy(X @ X.T - ensembles.matrix(truth)) / 4
+  )(X)
+  assert_close(operator.residual_products(X, X, truth)[0], gradient, 1e-12)
+
+  def half(X, Y):  # of two factors, of whose product it sees half
+    return operator.energy(X @ Y.T - ensembles.matrix(truth)) / 2
+
+  products = operator.residual_products(X, Y, truth)
+  for product, expected in zip(
+    products, jax.grad(half, (0, 1))(X, Y), strict=True
+  ):
+    assert_close(product, expected, 1e-12)
+
+
+@pytest.mark.parametrize('kind', SYMMETRIC)
+@pytest.mark.parametrize('k', [2, 4])
+def test_golden_symmetric(kind, k):
+  data = np.load(GOLDEN / 'ms_sym_gd.npz')
+  operator = operators.build(kind, jnp.array(data['A_svec']), (8, 8))
+  truth = ensembles.from_matrix(data['M'], r=2)
+  path, errors = descend(operator, data, (f'X_k{k}',), truth)
+  for X, expected in zip(path, data[f'X_k{k}'], strict=False):
+    assert_close(X[0], expected, 1e-11)
+  np.testing.assert_allclose(errors, data[f'err2_k{k}'][:7], rtol=1e-10)
+
+
+@pytest.mark.parametrize('k', [2, 4])
+def test_golden_population(k):
+  data = np.load(GOLDEN / 'ms_sym_gd.npz')
+  truth = ensembles.from_matrix(data['M'], r=2)
+  operator = operators.Identity((8, 8), symmetric=True)
+  path, _ = descend(operator, data, (f'Xpop_k{k}',), truth)
+  for X, expected in zip(path, data[f'Xpop_k{k}'], strict=False):
+    assert_close(X[0], expected, 1e-11)
+
+
+@pytest.mark.parametrize('kind', GENERAL)
+def test_golden_asymmetric(kind):
+  data = np.load(GOLDEN / 'ms_asym_gd.npz')
+  A = jnp.array(data['A'].reshape(80, -1))
+  operator = operators.build(kind, A, (8, 6), block_rows=30)
+  truth = ensembles.Truth(*(jnp.array(data[x]) for x in ('U', 'sigma', 'V')))
+  path, errors = descend(operator, data, ('F', 'G'), truth)
+  for (F, G), wanted_F, wanted_G in zip(
+    path, data['F'], data['G'], strict=False
+  ):
+    assert_close(F, wanted_F, 1e-11)
+    assert_close(G, wanted_G, 1e-11)
+  np.testing.assert_allclose(errors, data['err2'][:7], rtol=1e-10)
+
+
+def descend(operator, data, names, truth):
+  """Gradient descent to step 100 from a stored start."""
+  eta = float(data['eta'])
+
+  @jax.jit
+  def run(factors, steps):
+    def step(_, factors):
+      F, G = (factors * 2)[:2]
+      changes = operator.residual_products(F, G, truth)
+      return tuple(
+        x - eta * dx for x, dx in zip(factors, changes, strict=False)
+      )
+
+    return jax.lax.fori_loop(0, steps, step, factors)
+
+  start = tuple(jnp.array(data[name][0]) for name in names)
+  path = [run(start, int(t)) for t in data['steps'] if t <= 100]
+  M = data['M']
+  errors = [np.sum((np.array(x[0] @ x[-1].T) - M) ** 2) for x in path]
+  return path, errors
+
+
+def test_golden_packing():
+  data = np.load(GOLDEN / 'ms_sym_gd.npz')
+  operator = operators.build('dense', data['A_svec'], (8, 8), symmetric=True)
+  np.testing.assert_allclose(
+    operator.A.reshape(-1, 8, 8), data['A'], rtol=1e-14, atol=1e-16
+  )
+  gram = operators.build('gram', jnp.array(data['A_svec']), (8, 8))
+  np.testing.assert_allclose(gram.H, data['gram'], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize('kind,symmetric', BOTH)
+def test_padding_stays_exactly_zero(kind, symmetric):
+  operator = make(kind, symmetric)
+  F, G, truth = draw(operator)
+  padded = [jnp.pad(x, ((0, 0), (0, 2))) for x in (F, G)]
+  plain = operator.residual_products(F, G, truth)
+  for wide, narrow in zip(
+    operator.residual_products(*padded, truth), plain, strict=True
+  ):
+    assert np.all(wide[:, 3:] == 0)
+    assert_close(wide[:, :3], narrow, 1e-12)
+
+
+@pytest.mark.parametrize('kind,symmetric', BOTH)
+def test_lanes_share_one_matrix_product(kind, symmetric):
+  operator = make(kind, symmetric)
+  F, G, truth = draw(operator)
+  lanes = jnp.stack([F, 2 * F, -F])
+
+  def product(operator, F):
+    return operator.residual_products(F, G, truth)[0]
+
+  many = jax.vmap(product, (None, 0))
+  for lane, F in zip(many(operator, lanes), lanes, strict=True):
+    assert_close(lane, product(operator, F), 1e-12)
+  arrays = {x.shape for x in jax.tree.leaves(operator)}
+  seen = 0
+  for equation in jax.make_jaxpr(many)(operator, lanes).eqns:
+    shapes = {v.aval.shape for v in equation.invars}
+    if equation.primitive.name == 'dot_general' and shapes & arrays:
+      _, batch = equation.params['dimension_numbers']
+      assert batch == ((), ())
+      seen += 1
+  assert seen == {'gram': 1, 'blocks': 10}.get(kind, 2)
+
+
+def test_operators_are_pytrees_with_static_sizes():
+  for kind, symmetric in BOTH:
+    operator = make(kind, symmetric)
+    leaves, tree = jax.tree.flatten(operator)
+    again = jax.tree.unflatten(tree, leaves)
+    assert again.shape == operator.shape and again.size == 50
+    assert again.symmetric == symmetric
+
+  p = 28
+  per_normal = {
+    kind: (o.bytes_per_normal, o.flops_per_normal)
+    for kind in SYMMETRIC
+    for o in [make(kind, symmetric=True)]
+  }
+  assert per_normal == {
+    'dense': (2 * 50 * 49 * 8, 4 * 50 * 49),
+    'svec': (2 * 50 * p * 8, 4 * 50 * p),
+    'gram': (p * p * 8, 2 * p * p),
+    'blocks': (50 * p * 8, 4 * 50 * p),
+  }
+
+
+def test_gram_has_no_measurements():
+  operator = make('gram', symmetric=True)
+  with pytest.raises(TypeError, match=r'keeps A\*A only'):
+    operator.forward(jnp.eye(7))
+  with pytest.raises(TypeError, match=r'keeps A\*A only'):
+    operator.adjoint(jnp.ones(50))
+  with pytest.raises(TypeError, match=r'keeps A\*A only'):
+    operator.forward_factors(jnp.eye(7), jnp.eye(7))
+
+
+@pytest.mark.parametrize(
+  'arguments,options,message',
+  [
+    (('other', jnp.ones((2, 6)), (3, 3)), {}, "operator is 'other'"),
+    (('svec', jnp.ones((2, 9)), (3, 3)), {}, 'build dense'),
+    (('gram', jnp.ones((2, 5)), (3, 3)), {}, r'\(2, 5\), expected \(m >= 1, 9'),
+    (('gram', jnp.ones((0, 9)), (3, 3)), {}, r'shape \(0, 9\)'),
+    (('gram', jnp.ones((2, 6)), (3, 2)), {'symmetric': True}, 'square'),
+    (
+      ('blocks', jnp.ones((2, 6)), (3, 3)),
+      {'block_rows': 0},
+      'block_rows is 0',
+    ),
+  ],
+)
+def test_build_refuses(arguments, options, message):
+  with pytest.raises(ValueError, match=message):
+    operators.build(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+  'm,n,options,kind',
+  [
+    (600, 20, {}, 'gram'),
+    (600, 20, {'steps': 20}, 'svec'),
+    (600, 20, {'steps': 1000}, 'gram'),
+    (90, 20, {}, 'svec'),  # m < p/2
+    (1200, 50, {}, 'gram'),
+    (8000, 100, {}, 'gram'),
+    (8000, 100, {'memory_bytes': 4e8}, 'blocks'),
+    (2000, 100, {}, 'blocks'),  # one pass, from main memory
+    (2000, 100, {'lanes': 64}, 'svec'),  # limited by arithmetic
+    (3000, 100, {'lanes': 64}, 'gram'),
+  ],
+)
+def test_choose(m, n, options, kind):
+  options = {'lanes': 1} | options
+  choice = operators.choose(m, n, n, symmetric=True, **options)
+  assert choice.kind == kind, choice.reason
+  assert 'MB' in choice.reason
+  A = jnp.zeros((2, n * (n + 1) // 2))
+  assert operators.build(choice.kind, A, (n, n)).symmetric
+
+
+def test_choose_breaks_even_where_it_was_measured():
+  # Measured 55 steps at n = 20, m = 600.
+  reason = operators.choose(600, 20, 20, symmetric=True, lanes=1).reason
+  steps = int(reason.split('pays off after ')[1].split()[0])
+  assert 40 <= steps <= 80
+
+
+def test_choose_refuses():
+  with pytest.raises(ValueError, match='lanes is 0'):
+    operators.choose(10, 3, 3, symmetric=True, lanes=0)
+  with pytest.raises(ValueError, match='square'):
+    operators.choose(10, 3, 4, symmetric=True, lanes=1)
+  with pytest.raises(ValueError, match='at most 1e-06 GB'):
+    operators.choose(10, 30, 4, symmetric=False, lanes=1, memory_bytes=1e3)
+
+
+def test_differentiable_and_lowers_everywhere():
+  operator = make('gram', symmetric=True)
+  F, _, truth = draw(operator)
+
+  def f(operator, F):
+    return operator.residual_products(F, F, truth)[0]
+
+  check_grads(lambda F: f(operator, F), (F,), order=1, modes=('fwd', 'rev'))
+  exported = export.export(jax.jit(f), platforms=['cpu', 'cuda', 'tpu'])
+  assert exported(operator, F).platforms == ('cpu', 'cuda', 'tpu')

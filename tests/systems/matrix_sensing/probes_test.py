@@ -1,0 +1,313 @@
+"""Probes against identities that hold exactly, and rates against a run."""
+
+import functools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from framework.systems.matrix_sensing import ensembles, operators, probes
+
+GOLDEN = pathlib.Path(__file__).parents[2] / 'golden'
+
+
+# One program instead of one an operation: most of the time is compilation.
+ntk = jax.jit(probes.ntk, static_argnames='symmetric')
+ntk_edges = jax.jit(probes.ntk_edges)
+noise_rate = jax.jit(probes.noise_rate, static_argnums=2)
+rip_lower_bound = jax.jit(probes.rip_lower_bound, static_argnums=(2, 3, 4))
+error_blocks = jax.jit(probes.error_blocks)
+recompose = jax.jit(probes.recompose)
+
+
+def draw(n1, n2, k, r, symmetric):
+  """Two factors, the same one twice if symmetric, and a truth."""
+  random = np.random.default_rng(0)
+  F, G = random.normal(size=(n1, k)), random.normal(size=(n2, k))
+  U, V = (np.linalg.qr(random.normal(size=(n, r)))[0] for n in (n1, n2))
+  if symmetric:
+    G, V = F, U
+  s = np.linspace(1.0, 0.5, r)
+  return F, G, ensembles.Truth(U, s, V)
+
+
+def rows(n1, n2, symmetric, m):
+  p = n1 * (n1 + 1) // 2 if symmetric else n1 * n2
+  return np.random.default_rng(7).normal(size=(m, p)) / m**0.5
+
+
+def measure(n1, n2, symmetric, m):
+  return operators.build('gram', rows(n1, n2, symmetric, m), (n1, n2))
+
+
+def test_recomposition():
+  X, _, truth = draw(9, 9, 4, 2, symmetric=True)
+  parts = recompose(X, truth)
+  total = probes.squared_error(X, X, truth)
+  whole = parts.signal**2 + 2 * parts.cross**2 + parts.residual**2
+  np.testing.assert_allclose(whole, total, rtol=1e-12)
+  # The definition, with U_perp written out.
+  Q, _ = np.linalg.qr(np.array(truth.U), mode='complete')
+  S, E = Q[:, :2].T @ X, Q[:, 2:].T @ X
+  np.testing.assert_allclose(parts.cross, np.linalg.norm(S @ E.T), rtol=1e-12)
+  np.testing.assert_allclose(
+    parts.residual, np.linalg.norm(E @ E.T), rtol=1e-12
+  )
+
+
+def test_error_blocks():
+  F, G, truth = draw(9, 7, 4, 2, symmetric=False)
+  blocks = error_blocks(F, G, truth)
+  total = probes.squared_error(F, G, truth)
+  np.testing.assert_allclose(sum(x**2 for x in blocks), total, rtol=1e-12)
+  # Noise in F alone shows on the left and in the residual.
+  inside = truth.V @ (truth.V.T @ G)
+  moved = error_blocks(F, inside, truth)
+  assert moved.left > 0.1 and moved.right < 1e-13 and moved.residual < 1e-13
+
+
+def test_error_blocks_agree_with_the_recomposition():
+  X, _, truth = draw(9, 9, 4, 2, symmetric=True)
+  signal, left, right, residual = error_blocks(X, X, truth)
+  expected = recompose(X, truth)
+  np.testing.assert_allclose(
+    [signal, left, right, residual],
+    [expected.signal, expected.cross, expected.cross, expected.residual],
+    rtol=1e-12,
+  )
+
+
+@pytest.mark.parametrize('eta', [0.01, 0.2, 3.0])
+def test_imbalance_identity(eta):
+  F, G, truth = draw(9, 7, 4, 2, symmetric=False)
+  operator = measure(9, 7, False, 80)
+  D = operator.normal(F @ G.T - ensembles.matrix(truth))
+  DG, DtF = operator.residual_products(F, G, truth)
+  after = probes.imbalance(F - eta * DG, G - eta * DtF)
+  change = after - probes.imbalance(F, G)
+  expected = probes.imbalance_step(F, G, D, eta)
+  scale = float(jnp.max(jnp.abs(after))) + float(jnp.sum(F**2))
+  np.testing.assert_allclose(change, expected, rtol=0, atol=1e-13 * scale)
+  assert float(jnp.max(jnp.abs(expected))) > 1e-6 * scale
+
+
+def test_imbalance_of_the_golden_run():
+  data = np.load(GOLDEN / 'ms_asym_gd.npz')
+  for F, G, wanted in zip(data['F'], data['G'], data['Delta'], strict=True):
+    np.testing.assert_allclose(probes.imbalance(F, G), wanted, atol=1e-14)
+  A = jnp.array(data['A'].reshape(80, -1))
+  operator = operators.build('dense', A, (8, 6))
+  F, G = data['F'][1], data['G'][1]
+  D = operator.normal(F @ G.T - data['M'])
+  step = probes.imbalance_step(F, G, D, data['eta'])
+  np.testing.assert_allclose(
+    step, data['Delta'][2] - data['Delta'][1], atol=1e-15
+  )
+
+
+def test_squared_error_of_the_golden_run():
+  data = np.load(GOLDEN / 'ms_asym_gd.npz')
+  truth = ensembles.Truth(data['U'], data['sigma'], data['V'])
+  found = [
+    probes.squared_error(F, G, truth)
+    for F, G in zip(data['Fbal'], data['Gbal'], strict=True)
+  ]
+  # The last is rounding: 7e-30.
+  np.testing.assert_allclose(found[:9], data['err2_bal'][:9], rtol=1e-6)
+  assert found[9] < 1e-28
+
+
+def test_singular_values():
+  F, G, _ = draw(9, 7, 4, 2, symmetric=False)
+  expected = np.linalg.svd(F @ G.T, compute_uv=False)[:4]
+  np.testing.assert_allclose(probes.singular_values(F, G), expected, rtol=1e-12)
+  wide = [np.pad(x, ((0, 0), (0, 2))) for x in (F, G)]
+  padded = probes.singular_values(*wide)
+  np.testing.assert_allclose(padded[:4], expected, rtol=1e-12)
+  np.testing.assert_allclose(padded[4:], 0, atol=1e-14)
+  assert probes.singular_values(F[:2], G).shape == (2,)
+
+
+def test_ranks():
+  np.testing.assert_allclose(probes.effective_rank(jnp.ones(5)), 5, rtol=1e-14)
+  np.testing.assert_allclose(probes.stable_rank(jnp.ones(5)), 5, rtol=1e-14)
+  s = jnp.array([1e-200, 0.0])
+  assert probes.effective_rank(s) == probes.stable_rank(s) == 1
+  zero = jnp.zeros(3)
+  assert probes.effective_rank(zero) == probes.stable_rank(zero) == 0
+
+
+@pytest.mark.parametrize('symmetric', [True, False])
+def test_ntk_is_the_gauss_newton_matrix(symmetric):
+  n2 = 5 if symmetric else 4
+  F, G, _ = draw(5, n2, 3, 2, symmetric)
+  A = rows(5, n2, symmetric, 40)
+  single = operators.build('svec' if symmetric else 'dense', A, (5, n2))
+
+  def residual(parameters):  # half its square is the loss
+    if symmetric:
+      X = parameters.reshape(5, 3)
+      return single.forward_factors(X, X) / 2**0.5
+    F, G = parameters[:15].reshape(5, 3), parameters[15:].reshape(n2, 3)
+    return single.forward_factors(F, G)
+
+  flat = [F] if symmetric else [F, G]
+  J = jax.jit(jax.jacobian(residual))(
+    np.concatenate([x.reshape(-1) for x in flat])
+  )
+  found = ntk(F, G, operators.build('gram', A, (5, n2)), symmetric)
+  np.testing.assert_allclose(found, J.T @ J, atol=1e-12)
+
+
+def limit(n1, n2, k, r, symmetric, padding):
+  """A point with FGᵀ of rank r: X, or F of full rank and G of rank r."""
+  F, G, truth = draw(n1, n2, k, r, symmetric)
+  if symmetric:
+    W, _ = np.linalg.qr(np.random.default_rng(5).normal(size=(k, r)))
+    F = G = (truth.U * np.sqrt(truth.s)[None, :]) @ W.T
+  else:
+    G = truth.V @ (truth.V.T @ G)
+  return [np.pad(x, ((0, 0), (0, padding))) for x in (F, G)]
+
+
+@pytest.mark.parametrize('padding', [0, 2])
+@pytest.mark.parametrize(
+  'n1,n2,k,r,symmetric',
+  [
+    (7, 7, 3, 3, True),
+    (7, 7, 5, 3, True),
+    (7, 5, 4, 2, False),
+    (5, 7, 2, 2, False),
+  ],
+)
+def test_structural_zeros(n1, n2, k, r, symmetric, padding):
+  F, G = limit(n1, n2, k, r, symmetric, padding)
+  kernel = ntk(F, G, measure(n1, n2, symmetric, 120), symmetric)
+  eigenvalues = np.linalg.eigvalsh(kernel)
+  counted = int(np.sum(eigenvalues < 1e-12 * eigenvalues[-1]))
+  count = functools.partial(
+    probes.structural_zeros, n1, n2, r=r, symmetric=symmetric
+  )
+  assert counted == count(k=k, k_max=k + padding)
+  if not padding:
+    assert counted == count(k=k)
+
+  # With k traced, as in a sweep.
+  found = ntk_edges(kernel, count(k=jnp.int32(k), k_max=F.shape[1]))
+  np.testing.assert_allclose(found, eigenvalues[[counted, -1]], rtol=1e-10)
+  assert found[0] > 1e-6
+
+
+def test_padding_adds_exact_zeros_to_the_ntk():
+  operator = measure(6, 5, False, 60)
+  F, G = limit(6, 5, 3, 2, False, padding=0)
+  wide = [np.pad(x, ((0, 0), (0, 1))) for x in (F, G)]
+  plain = ntk(F, G, operator, False)
+  padded = ntk(*wide, operator, False)
+  used = np.tile([True, True, True, False], 11)
+  assert np.all(padded[~used] == 0) and np.all(padded[:, ~used] == 0)
+  np.testing.assert_allclose(padded[used][:, used], plain, atol=1e-13)
+
+
+def test_noise_rate_ignores_padding_and_is_infinite_without_noise():
+  F, G = limit(9, 7, 4, 2, False, padding=0)
+  _, _, Vt = np.linalg.svd(G)
+  N = Vt[2:].T
+  expected = np.linalg.eigvalsh(N.T @ F.T @ F @ N)[0]
+  np.testing.assert_allclose(noise_rate(F, G, 2), expected, rtol=1e-10)
+  wide = [np.pad(x, ((0, 0), (0, 3))) for x in (F, G)]
+  np.testing.assert_allclose(noise_rate(*wide, 2, 4), expected, rtol=1e-10)
+  assert noise_rate(F[:, :2], G[:, :2], 2) == jnp.inf
+  few = [x * (np.arange(7)[None, :] < 2) for x in wide]
+  assert noise_rate(*few, 2, 2) == jnp.inf
+
+
+@pytest.mark.parametrize('m,steps', [(None, 150), (100, 500)])
+def test_rates_are_those_of_a_run(m, steps):
+  eta, n, r, k = 0.2, 8, 2, 3
+  F, G, truth = draw(n, n, k, r, symmetric=False)
+  F, G = 0.5 * F / n**0.5, 0.5 * G / 3 / n**0.5
+  operator = (
+    operators.Identity((n, n)) if m is None else measure(n, n, False, m)
+  )
+
+  @jax.jit
+  def run(F, G, steps):
+    def step(_, FG):
+      DG, DtF = operator.residual_products(*FG, truth)
+      return FG[0] - eta * DG, FG[1] - eta * DtF
+
+    return jax.lax.fori_loop(0, steps, step, (F, G))
+
+  early = run(F, G, steps)
+  late = run(*early, steps)
+  slope = jnp.log(
+    probes.squared_error(*late, truth) / probes.squared_error(*early, truth)
+  )
+  zeros = probes.structural_zeros(n, n, k, r, symmetric=False)
+  lowest, highest = ntk_edges(ntk(*late, operator, symmetric=False), zeros)
+  predicted = 2 * steps * jnp.log1p(-eta * lowest)
+  np.testing.assert_allclose(slope, predicted, rtol=5e-2)  # not yet the limit
+  assert 0 < lowest < highest < 2 / eta
+
+
+def test_noise_rate_is_a_rate_of_the_population():
+  F, G = limit(9, 7, 4, 2, False, padding=0)
+  population = operators.Identity((9, 7))
+  exact = np.linalg.eigvalsh(F.T @ F)[0]
+  kernel = np.linalg.eigvalsh(ntk(F, G, population, symmetric=False))
+  # Noise G has n - r = 5 directions outside the signal.
+  assert np.sum(np.abs(kernel - exact) < 1e-12) == 5
+  assert noise_rate(F, G, 2) > exact
+
+  # Where the noise columns of F are orthogonal to the others they agree.
+  _, _, Vt = np.linalg.svd(G)
+  F = np.linalg.qr(F)[0] @ np.diag([3.0, 2.0, 1.0, 0.5]) @ Vt
+  np.testing.assert_allclose(noise_rate(F, G, 2), 0.25, rtol=1e-12)
+  np.testing.assert_allclose(np.linalg.eigvalsh(F.T @ F)[0], 0.25, rtol=1e-12)
+
+
+@pytest.mark.parametrize('symmetric', [True, False])
+def test_rip_bound_is_sharp_where_it_can_be_computed(symmetric):
+  operator = measure(6, 6 if symmetric else 5, symmetric, 200)
+  eigenvalues = np.linalg.eigvalsh(operator.H)
+  full = max(eigenvalues[-1] - 1, 1 - eigenvalues[0])  # of any rank
+  key, q_max = jax.random.key(0), operator.shape[1]
+  low, high = (rip_lower_bound(key, operator, q, 200, 4) for q in (1, q_max))
+  np.testing.assert_allclose(high, full, rtol=1e-2)
+  assert 0.3 * full < low < high <= full * (1 + 1e-12)
+
+
+def test_rip_bound_sees_both_sides():
+  # A shrinks one direction more than it stretches any other.
+  H = jnp.diag(jnp.array([0.1, 1.2, 1.0, 1.0]))
+  operator = operators.Gram((2, 2), False, H, 4)
+  found = rip_lower_bound(jax.random.key(0), operator, 1, 50, 4)
+  np.testing.assert_allclose(found, 0.9, rtol=1e-6)
+
+
+def test_rip_bound_refuses():
+  operator = operators.Identity((3, 2))
+  with pytest.raises(ValueError, match='rank is 3, expected 1 to 2'):
+    probes.rip_lower_bound(jax.random.key(0), operator, 3)
+  with pytest.raises(ValueError, match='0 iterations'):
+    probes.rip_lower_bound(jax.random.key(0), operator, 1, 0)
+
+
+def test_rip_bound_of_a_typical_operator():
+  # A random matrix deviates by 0.04 to 0.15 only.
+  operator = measure(50, 50, True, 3000)
+  for q, expected in ((1, 0.29), (4, 0.63)):
+    found = rip_lower_bound(jax.random.key(0), operator, q, 30, 2)
+    assert abs(found - expected) < 0.08, (q, found)
+
+
+def test_rip_bound_keeps_float32():
+  A = jnp.array(rows(4, 4, True, 30), jnp.float32)
+  operator = operators.build('gram', A, (4, 4))
+  shape = jax.eval_shape(
+    lambda key: probes.rip_lower_bound(key, operator, 1), jax.random.key(0)
+  )
+  assert shape.dtype == jnp.float32

@@ -1,0 +1,396 @@
+"""Gradient descent on factors: problem, gradient, start, observations.
+
+Problems are made by numpy from a stack of measurement matrices, so that what
+the framework does with them is checked against the definitions.
+"""
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from framework.descent import DescentState
+from framework.system import advance
+from framework.systems import matrix_sensing as dynamics
+from framework.systems.matrix_sensing import ensembles, operators, probes
+
+GENERAL = {
+  'symmetric': False,
+  'symmetric_truth': False,
+  'symmetric_ensemble': False,
+}
+
+
+def assert_close(actual, expected, tolerance):
+  scale = float(np.max(np.abs(expected)))
+  np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
+
+
+def haar(rng, n, k):
+  return np.linalg.qr(rng.normal(size=(n, k)))[0]
+
+
+def measured(structure, sigma=(1.0, 0.5), noisy=False):
+  """The problem of a structure, its A_i (m, n1, n2) and y."""
+  rng, s = np.random.default_rng(3), structure
+  n1, n2, sigma = s.n1, s.n2, np.array(sigma)
+  U = haar(rng, n1, len(sigma))
+  V = U if s.symmetric_truth else haar(rng, n2, len(sigma))
+  truth = ensembles.Truth(*(jnp.array(x) for x in (U, sigma, V)))
+  M = (U * sigma) @ V.T
+  if s.m is None:
+    stack, noise = np.eye(n1 * n2).reshape(-1, n1, n2), np.zeros(n1 * n2)
+    operator = operators.Identity((n1, n2))
+  else:
+    stack = rng.normal(size=(s.m, n1, n2)) / s.m**0.5
+    rows = stack.reshape(s.m, -1)
+    if s.symmetric_ensemble:
+      stack = (stack + stack.transpose(0, 2, 1)) / 2
+      i, j = np.triu_indices(n1)
+      rows = stack[:, i, j] * np.where(i == j, 1, 2**0.5)
+    noise = noisy * (rng.random(s.m) < 0.3) * rng.normal(size=s.m)
+    operator = operators.build(
+      s.operator, jnp.array(rows), (n1, n2), symmetric=s.symmetric_ensemble
+    )
+  y = np.einsum('mij,ij->m', stack, M) + noise
+  terms = None, None
+  if noisy:
+    adjoint = np.einsum('m,mij->ij', noise, stack)
+    terms = jnp.array(adjoint), jnp.sum(noise**2)
+  M, energy = jnp.array(M), jnp.array(np.sum(y**2))
+  return dynamics.Problem(operator, truth, M, energy, *terms), stack, y
+
+
+def follow(structure, problem, observe=None):
+  """(hp, times) -> (last state, records); `observe` sees (state, hp)."""
+  gd = dynamics.system(structure)._replace(
+    observe=lambda state, problem, hp: observe(state, hp) if observe else {}
+  )
+
+  @jax.jit
+  def run(hp, times):
+    key = jax.random.key(0)
+    state = gd.init(key, problem, hp)
+    return advance(gd, key, problem, hp, state, 0, times)
+
+  return run
+
+
+FORMS = {
+  # XXᵀ, symmetric A_i, kind
+  **{f'XX-{k}': (True, True, k) for k in ('dense', 'svec', 'gram', 'blocks')},
+  **{f'XX-general-{k}': (True, False, k) for k in ('dense', 'gram', 'blocks')},
+  **{f'FG-{k}': (False, False, k) for k in ('dense', 'gram', 'blocks')},
+  'XX-population': (True, False, None),
+  'FG-population': (False, False, None),
+}
+
+
+@pytest.mark.parametrize('form', list(FORMS))
+def test_the_gradient_is_that_of_the_loss(form):
+  """With outliers, but at population; stored runs have none."""
+  symmetric, symmetric_A, kind = FORMS[form]
+  structure = dynamics.Structure(
+    n1=5,
+    n2=5 if symmetric else 4,
+    r=2,
+    k_max=3,
+    m=kind and 21,
+    operator=kind or 'gram',
+    symmetric=symmetric,
+    symmetric_truth=symmetric,
+    symmetric_ensemble=symmetric_A,
+  )
+  problem, stack, y = measured(structure, noisy=kind is not None)
+  rng, names = np.random.default_rng(4), 'X' if symmetric else 'FG'
+  params = {
+    name: jnp.array(rng.normal(size=(n, 3)))
+    for name, n in zip(names, problem.M.shape, strict=False)
+  }
+
+  def loss(params):
+    F, G = dynamics.factors(params)
+    residual = jnp.einsum('mij,ij->m', stack, F @ G.T) - y
+    return jnp.sum(residual**2) / (4 if symmetric else 2)
+
+  @jax.jit
+  def both(params, problem):
+    autodiff = jax.value_and_grad(loss)(params)
+    return autodiff, dynamics.value_and_grad(params, problem)
+
+  (expected, gradient), (value, closed) = both(params, problem)
+  np.testing.assert_allclose(value, expected, rtol=1e-12)
+  assert closed.keys() == params.keys()
+  for name in names:
+    assert_close(closed[name], gradient[name], 1e-12)
+
+
+@pytest.mark.parametrize('symmetric', [True, False])
+def test_every_form_samples_the_same_problem(symmetric):
+  # Fewer measurements than entries: the noise can be read off its adjoint.
+  shape = {'n1': 5, 'n2': 5, 'r': 2, 'k_max': 2, 'm': 9, 'noisy': True}
+  shape |= {} if symmetric else GENERAL | {'n2': 4}
+  hp = dynamics.Hp(outliers=0.4, k=2, kappa=4.0)
+
+  systems = [
+    dynamics.system(dynamics.Structure(operator=kind, **shape))
+    for kind in ('dense', *['svec'] * symmetric, 'gram', 'blocks')
+  ]
+
+  @jax.jit
+  def samples(key):
+    problems = [gd.sample(key, hp) for gd in systems]
+    return [(p, p.operator.normal(p.M)) for p in problems]
+
+  seen = samples(jax.random.key(1))
+  dense, _ = seen[0]
+  A, M = np.array(dense.operator.A), np.array(dense.M)
+  s, *_ = np.linalg.lstsq(A.T, np.array(dense.noise_adjoint).ravel())
+  assert 0 < np.sum(np.abs(s) > 1e-12) < 9
+  np.testing.assert_allclose(dense.noise_energy, np.sum(s**2), rtol=1e-12)
+  y = A @ M.ravel() + s
+  np.testing.assert_allclose(dense.y_energy, np.sum(y**2), rtol=1e-12)
+  np.testing.assert_allclose(
+    np.linalg.svd(M, compute_uv=False)[:2], [1, 0.25], rtol=1e-13
+  )
+  D = (A.T @ (A @ M.ravel())).reshape(M.shape)
+  for problem, normal in seen:
+    np.testing.assert_allclose(problem.M, M, atol=1e-15)
+    np.testing.assert_allclose(problem.y_energy, dense.y_energy, rtol=1e-12)
+    np.testing.assert_allclose(normal, D, atol=1e-13)
+    np.testing.assert_allclose(
+      problem.noise_adjoint, dense.noise_adjoint, atol=1e-13
+    )
+
+
+def test_outliers_are_as_many_and_as_large_as_said():
+  m, fraction = 20_000, 0.3
+  shape = dynamics.Structure(n1=2, n2=2, r=1, k_max=1, m=m, noisy=True)
+  gd = dynamics.system(shape)
+  hp = dynamics.Hp(outliers=fraction)
+  problem = jax.jit(gd.sample)(jax.random.key(0), hp)
+  # ‖s‖² = 100 times the fraction: sd 10 where A_i has unit variance.
+  np.testing.assert_allclose(problem.noise_energy, 100 * fraction, rtol=0.05)
+
+
+def test_an_own_truth_is_used():
+  truth = ensembles.from_matrix(np.diag([1.0, 0.2, 0.0, 0.0]), 2)
+  gd = dynamics.system(dynamics.Structure(n1=4, n2=4, r=2, k_max=2))
+  problem = gd.sample(jax.random.key(0), dynamics.Hp(), truth)
+  np.testing.assert_array_equal(problem.M, np.diag([1.0, 0.2, 0, 0]))
+  np.testing.assert_allclose(problem.y_energy, 1.04, rtol=1e-15)
+
+
+def test_the_start_has_the_scale_alpha():
+  shape = dynamics.Structure(n1=400, n2=300, k_max=4, **GENERAL)
+  gd = dynamics.system(shape)
+  hp = dynamics.Hp(alpha=0.3, ratio=0.5, k=3)
+  params = jax.jit(gd.init)(jax.random.key(0), None, hp).params
+  F, G = (np.array(params[name]) for name in 'FG')
+  assert np.all(F[:, 3] == 0) and np.all(G[:, 3] == 0)
+  # Singular values of a Gaussian n x k lie in 1 ± √(k/n).
+  for x, alpha, n in ((F, 0.3, 400), (G, 0.15, 300)):
+    values = np.linalg.svd(x[:, :3], compute_uv=False) / alpha
+    assert np.all(np.abs(values - 1) < 1.5 * (3 / n) ** 0.5)
+  assert abs(np.sum(F[:300] * G)) < 0.1 * np.linalg.norm(F) * np.linalg.norm(G)
+
+
+def test_a_tied_start():
+  gd = dynamics.system(dynamics.Structure(n1=6, n2=6, k_max=3, **GENERAL))
+  init = jax.jit(gd.init)
+  for tied, same in ((1.0, True), (0.0, False)):
+    hp = dynamics.Hp(tied=tied, k=3)
+    params = init(jax.random.key(0), None, hp).params
+    assert np.array_equal(params['F'], params['G']) == same
+
+
+@pytest.mark.parametrize(
+  'optimizer,symmetric',
+  [
+    ('gd', True),
+    ('balanced', False),
+    ('scaled_gd', False),
+    ('precgd', True),
+  ],
+)
+def test_padded_lanes_are_unpadded_ones(optimizer, symmetric):
+  last = {}
+  shape = {'n1': 9, 'n2': 9, 'r': 2, 'm': 90, 'optimizer': optimizer}
+  shape |= {} if symmetric else GENERAL | {'n2': 7}
+  for k_max in (3, 5):
+    structure = dynamics.Structure(k_max=k_max, **shape)
+    problem, *_ = measured(structure)
+    hp = dynamics.Hp(k=3, trigger=0.01)
+    state, _ = follow(structure, problem)(hp, jnp.array([200]))
+    last[k_max] = {name: np.array(x) for name, x in state.params.items()}
+    if optimizer == 'balanced':
+      assert 0 < state.opt_state.balanced_at < 200
+  for name, plain in last[3].items():
+    assert np.all(last[5][name][:, 3:] == 0)
+    assert_close(last[5][name][:, :3], plain, 1e-12)
+
+
+def test_imbalance_changes_by_its_identity():
+  structure = dynamics.Structure(
+    n1=8, n2=6, r=2, k_max=4, m=80, operator='dense', **GENERAL
+  )
+  problem, *_ = measured(structure)
+
+  def observe(state, hp):
+    F, G = state.params['F'], state.params['G']
+    D = problem.operator.normal(F @ G.T - problem.M)
+    change = probes.imbalance_step(F, G, D, hp.eta)
+    return {'imbalance': probes.imbalance(F, G), 'change': change}
+
+  run = follow(structure, problem, observe)
+  hp = dynamics.Hp(eta=0.2, k=4, alpha=0.5)
+  _, seen = run(hp, jnp.arange(301))
+  imbalance, change = np.array(seen['imbalance']), np.array(seen['change'])
+  np.testing.assert_allclose(
+    np.diff(imbalance, axis=0), change[:-1], rtol=0, atol=1e-13
+  )
+  drift = np.linalg.norm(imbalance[-1] - imbalance[0])
+  assert 1e-3 < drift / np.linalg.norm(imbalance[0]) < 0.1
+  # O(η²) a step over O(1/η) steps.
+  _, slower = run(hp._replace(eta=0.1), jnp.arange(0, 602, 2))
+  slower = np.array(slower['imbalance'])
+  half = np.linalg.norm(slower[-1] - slower[0])
+  np.testing.assert_allclose(drift / half, 2, rtol=0.1)
+
+
+@pytest.mark.parametrize('sigma', [(1.0,), (1.0, 0.25)])
+def test_what_triggers_the_modified_step(sigma):
+  """The first 2L/‖y‖² below the trigger; β² is in units of σ_r."""
+  structure = dynamics.Structure(
+    n1=8, n2=6, r=len(sigma), k_max=3, m=80, optimizer='balanced', **GENERAL
+  )
+  problem, stack, y = measured(structure, sigma)
+  hp = dynamics.Hp(eta=0.2, k=3, kappa=4.0, trigger=0.05, beta2=1.5)
+
+  def observe(state, hp):
+    return {**state.params, 'at': state.opt_state.balanced_at}
+
+  _, seen = follow(structure, problem, observe)(hp, jnp.arange(151))
+  F, G = np.array(seen['F']), np.array(seen['G'])
+  residual = np.einsum('mij,tik,tjk->tm', stack, F, G) - y
+  relative = np.sum(residual**2, -1) / np.sum(y**2)
+  at = int(np.argmax(relative < 0.05))
+  assert 0 < at < 150
+  np.testing.assert_array_equal(
+    seen['at'], np.where(np.arange(151) > at, at, -1)
+  )
+  gram = F[at + 1].T @ F[at + 1]
+  np.testing.assert_allclose(gram, 1.5 * sigma[-1] * np.eye(3), atol=1e-13)
+
+
+@pytest.mark.parametrize('symmetric', [True, False])
+def test_observations(symmetric):
+  shape = {'n1': 7, 'n2': 7, 'r': 2, 'k_max': 4, 'm': 60}
+  shape |= {} if symmetric else GENERAL | {'n2': 6}
+  structure = dynamics.Structure(**shape)
+  problem, stack, y = measured(structure, noisy=True)
+  gd, hp = dynamics.system(structure), dynamics.Hp(k=3)
+  state = jax.jit(gd.init)(jax.random.key(0), problem, hp)
+  seen = jax.jit(gd.observe)(state, problem, hp)
+  F, G = (np.array(x) for x in dynamics.factors(state.params))
+  E = F @ G.T - np.array(problem.M)
+  np.testing.assert_allclose(seen['squared_error'], np.sum(E**2), rtol=1e-12)
+  residual = np.einsum('mij,ij->m', stack, F @ G.T) - y
+  loss = np.sum(residual**2) / (4 if symmetric else 2)
+  np.testing.assert_allclose(seen['loss'], loss, rtol=1e-12)
+  U, _, V = (np.array(x) for x in problem.truth)
+  blocks = (
+    np.linalg.norm(U.T @ E @ V),
+    np.linalg.norm((E - U @ (U.T @ E)) @ (np.eye(len(V)) - V @ V.T)),
+  )
+  np.testing.assert_allclose(
+    (seen['signal'], seen['residual']), blocks, rtol=1e-12
+  )
+  parts = seen['signal'] ** 2 + 2 * seen['cross'] ** 2 + seen['residual'] ** 2
+  np.testing.assert_allclose(parts, np.sum(E**2), rtol=1e-12)
+  values = np.linalg.svd(F @ G.T, compute_uv=False)[:4]
+  np.testing.assert_allclose(seen['singular_values'], values, atol=1e-14)
+  share = values[:3] / np.sum(values)
+  np.testing.assert_allclose(
+    seen['effective_rank'], np.exp(-np.sum(share * np.log(share))), rtol=1e-10
+  )
+  if symmetric:
+    assert 'imbalance_min' not in seen
+  else:
+    edges = np.linalg.eigvalsh(F.T @ F - G.T @ G)[[0, -1]]
+    found = seen['imbalance_min'], seen['imbalance_max']
+    np.testing.assert_allclose(found, edges, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+  'form', ['XX', 'XX-general', 'FG', 'XX-population', 'FG-population']
+)
+def test_final_is_the_linearisation_of_the_step(form):
+  """At the solution the Jacobian of the gradient is JᵀJ."""
+  symmetric = form.startswith('XX')
+  structure = dynamics.Structure(
+    n1=7,
+    n2=7,
+    r=2,
+    k_max=2 if symmetric else 3,
+    m=None if 'population' in form else 60,
+    symmetric=symmetric,
+    symmetric_truth=symmetric,
+    symmetric_ensemble=form == 'XX',
+  )
+  problem, *_ = measured(structure)
+  U, s, V = (np.array(x) for x in problem.truth)
+  if symmetric:
+    params = {'X': jnp.array(U * s**0.5)}
+  else:  # F of full rank, G of rank r
+    extra = np.linalg.svd(U)[0][:, 2:]
+    F = np.concatenate([U, 0.3 * extra[:, :1]], 1)
+    G = np.pad(V * s, ((0, 0), (0, 1)))
+    params = {'F': jnp.array(F), 'G': jnp.array(G)}
+
+  @jax.jit
+  def jacobian(params):
+    flat, unflatten = jax.flatten_util.ravel_pytree(params)
+
+    def gradient(flat):
+      _, grads = dynamics.value_and_grad(unflatten(flat), problem)
+      return jax.flatten_util.ravel_pytree(grads)[0]
+
+    return jax.jacfwd(gradient)(flat)
+
+  eigenvalues = np.linalg.eigvalsh(jacobian(params))
+  zeros = int(np.sum(eigenvalues < 1e-12))
+  final = jax.jit(dynamics.final(structure))
+  state = DescentState(params, ())
+  seen = final(state, problem, dynamics.Hp(k=structure.k_max))
+  np.testing.assert_allclose(
+    [seen['ntk_min'], seen['ntk_max']], eigenvalues[[zeros, -1]], rtol=1e-10
+  )
+  if not symmetric:
+    np.testing.assert_allclose(seen['noise_eigenvalue'], 0.09, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+  'options,message',
+  [
+    ({'r': 0}, 'r is 0, expected 1 <= r <= 30'),
+    ({'n1': 4, 'n2': 4, 'k_max': 5}, 'k_max is 5, expected 1 <= k_max <= 4'),
+    ({'m': 0}, 'm is 0, expected an integer >= 1'),
+    ({'n2': 20}, 'square symmetric truth'),
+    ({'symmetric_truth': False}, 'square symmetric truth'),
+    ({'symmetric': False, 'm': 600}, 'cannot see the skew part'),
+    ({'optimizer': 'adam'}, "optimizer is 'adam', expected one of .'gd'"),
+    ({'optimizer': 'balanced'}, 'it needs FGᵀ, not XXᵀ'),
+    ({'operator': 'sparse'}, "operator is 'sparse', expected one of .'dense'"),
+    ({'spectrum': 'flat'}, "spectrum is 'flat', expected one of .'linear'"),
+    (
+      {'m': 9, 'symmetric_ensemble': False, 'operator': 'svec'},
+      'choose dense for general A_i',
+    ),
+  ],
+)
+def test_structures_are_refused(options, message):
+  with pytest.raises(ValueError, match=message) as error:
+    dynamics.Structure(**options)
+  assert '\n' not in str(error.value)
