@@ -22,8 +22,8 @@ jax.config.update('jax_num_cpu_devices', 2)
 jax.config.update('jax_enable_x64', True)
 jax.config.update('jax_compilation_cache_dir', sys.argv[4])
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-from framework import checkpoint, results
-from tests import jobs
+from framework.run import checkpoint, results
+from tests.run import jobs
 
 kind, count, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 calls = 0

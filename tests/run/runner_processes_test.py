@@ -12,7 +12,7 @@ process, port, where = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 jax.config.update('jax_num_cpu_devices', 2)
 jax.config.update('jax_enable_x64', True)
 jax.distributed.initialize(f'localhost:{port}', 2, process)
-from tests import jobs
+from tests.run import jobs
 stop = jobs.Stop(3) if process == 1 else lambda: False
 job = jobs.two_process_job()
 print(jobs.go(job, where, batching='map', chunk_stops=4, stop_requested=stop))
@@ -23,7 +23,7 @@ ONE = """
 import sys, jax
 jax.config.update('jax_num_cpu_devices', 2)
 jax.config.update('jax_enable_x64', True)
-from tests import jobs
+from tests.run import jobs
 print(jobs.go(jobs.two_process_job(), sys.argv[1], batching='map'))
 """
 ROOT = pathlib.Path(__file__).parents[2]

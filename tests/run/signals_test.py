@@ -10,7 +10,7 @@ from framework.run.signals import StopRequest
 
 WAIT = """
 import time
-from framework.signals import StopRequest
+from framework.run.signals import StopRequest
 stop = StopRequest().install()
 print('ready', stop(), flush=True)
 while not stop():
@@ -24,7 +24,7 @@ time.sleep(60)
 def test_the_first_asks_and_the_second_exits(number):
   process = subprocess.Popen(
     [sys.executable, '-c', WAIT],
-    cwd=pathlib.Path(signals.__file__).parent.parent,
+    cwd=pathlib.Path(signals.__file__).parents[2],
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,

@@ -109,7 +109,7 @@ def test_a_damaged_config_is_said(tmp_path, text):
 
 HOLD = """
 import sys
-from framework.workdir import Workdir
+from framework.run.workdir import Workdir
 place = Workdir(sys.argv[1])
 place.lock()
 print('held', flush=True)
@@ -121,7 +121,7 @@ def test_only_one_process_writes(tmp_path):
   claim(tmp_path)
   holder = subprocess.Popen(
     [sys.executable, '-c', HOLD, str(tmp_path)],
-    cwd=pathlib.Path(lib.__file__).parent.parent,
+    cwd=pathlib.Path(lib.__file__).parents[2],
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     text=True,
