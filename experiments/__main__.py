@@ -1,6 +1,13 @@
-"""`python -m experiments`: what can be run and what it reproduces."""
+"""`python -m experiments`: what can be run, and what each of it shows.
+
+`python -m experiments NAME --flag=...` is `python -m experiments.NAME ...`.
+"""
 
 import importlib
+import sys
+
+from framework.config.fields import nearest
+from framework.launch import main as launch
 
 EXPERIMENTS = (
   'matrix_sensing',
@@ -12,14 +19,27 @@ EXPERIMENTS = (
 )
 
 
-def main() -> None:
-  """Lists experiments and their variants."""
+def main(argv: list[str]) -> None:
+  """Launches the experiment that is named, or lists all with their variants."""
+  if len(argv) > 1:
+    name = argv[1]
+    if name in EXPERIMENTS:
+      found = importlib.import_module(f'experiments.{name}').EXPERIMENT
+      launch(found, [f'experiments.{name}', *argv[2:]])
+    near = nearest(name, EXPERIMENTS)
+    hint = f'; did you mean {near}?' if near else ''
+    names = ', '.join(EXPERIMENTS)
+    print(
+      f'error: no experiment {name!r}, expected one of {names}{hint}',
+      file=sys.stderr,
+    )
+    sys.exit(2)
   for name in EXPERIMENTS:
     found = importlib.import_module(f'experiments.{name}').EXPERIMENT
     print(f'python -m experiments.{name}\n  {found.title}')
-    for variant, (what, _) in found.variants.items():
-      print(f'    --config=:{variant:19s}{what}')
+    for variant, (what, _) in found.configs.items():
+      print(f'    --config=:{variant:20s}  {what}')
 
 
 if __name__ == '__main__':
-  main()
+  main(sys.argv)

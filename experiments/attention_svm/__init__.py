@@ -11,11 +11,9 @@ import numpy as np
 import configs.attention_svm as own_config
 from experiments.attention_svm import claims, figures, more
 from experiments.attention_svm.arms import ARMS, standard
-from experiments.attention_svm.measure import ATTRIBUTES
 from framework import system as system_lib
-from framework.launch.experiment import Experiment
+from framework.launch.experiment import Experiment, Variant
 from framework.run.job import Arm
-from framework.systems import attention_svm as dynamics
 
 __all__ = ['EXPERIMENT', 'arm', 'times']
 
@@ -43,12 +41,14 @@ EXPERIMENT = Experiment(
   name='attention_svm',
   title='Transformers as support vector machines '
   '(Tarzanagh, Li, Thrampoulidis, Oymak 2023)',
-  config_file=own_config.__file__,
-  variants=own_config.VARIANTS,
-  hp_fields=tuple(dict.fromkeys((*dynamics.Hp._fields, *more.HP_FIELDS))),
-  arm=arm,
-  times=times,
-  claims=claims.claims,
-  figures=figures.figures,
-  attributes=more.ATTRIBUTES | ATTRIBUTES,
+  configs={
+    name: (what, own_config.get_config(name))
+    for name, (what, _) in own_config.VARIANTS.items()
+  },
+  variants=Variant(
+    arm,
+    times,
+    claims.claims,
+    lambda config, ds: figures.figures(config, ds, []),
+  ),
 )

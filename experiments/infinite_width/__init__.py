@@ -9,8 +9,8 @@ import numpy as np
 
 import configs.infinite_width as own_config
 from experiments.infinite_width import claims, figures
-from experiments.infinite_width.registry import FAMILIES, family_of
-from framework.launch.experiment import Experiment
+from experiments.infinite_width.registry import family_of
+from framework.launch.experiment import Experiment, Variant
 from framework.run.job import Arm
 
 __all__ = ['EXPERIMENT', 'arm', 'times']
@@ -29,18 +29,14 @@ def times(config: Any) -> np.ndarray:
 EXPERIMENT = Experiment(
   name='infinite_width',
   title='Feature learning in infinite-width networks (Yang, Hu 2021)',
-  config_file=own_config.__file__,
-  variants=own_config.VARIANTS,
-  hp_fields=tuple(
-    dict.fromkeys(name for family in FAMILIES for name in family.hp_fields)
-  ),
-  arm=arm,
-  times=times,
-  claims=claims.claims,
-  figures=figures.figures,
-  attributes={
-    name: what
-    for family in FAMILIES
-    for name, what in family.attributes.items()
+  configs={
+    name: (what, own_config.get_config(name))
+    for name, (what, _) in own_config.VARIANTS.items()
   },
+  variants=Variant(
+    arm,
+    times,
+    claims.claims,
+    lambda config, ds: figures.figures(config, ds, []),
+  ),
 )

@@ -1,7 +1,7 @@
 """`python -m experiments.infinite_width`."""
 
 from experiments.infinite_width import EXPERIMENT
-from framework.launch import app as launch
+from framework.launch import main
 
 if __name__ == '__main__':
-  launch.main(EXPERIMENT)
+  main(EXPERIMENT)

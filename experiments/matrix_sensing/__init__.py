@@ -13,7 +13,7 @@ import configs.matrix_sensing as own_config
 from experiments.matrix_sensing import claims, figures
 from framework import config as config_lib
 from framework import system as system_lib
-from framework.launch.experiment import Experiment
+from framework.launch.experiment import Experiment, Variant
 from framework.run.job import Arm
 from framework.systems import matrix_sensing as dynamics
 from framework.systems.matrix_sensing import ensembles, operators
@@ -161,12 +161,14 @@ EXPERIMENT = Experiment(
   name='matrix_sensing',
   title='Matrix sensing: the curses of symmetry and initialization '
   '(Xiong, Ding, Du 2023)',
-  config_file=own_config.__file__,
-  variants=own_config.VARIANTS,
-  hp_fields=dynamics.Hp._fields,
-  arm=arm,
-  times=times,
-  claims=claims.claims,
-  figures=figures.figures,
-  attributes=ATTRIBUTES,
+  configs={
+    name: (what, own_config.get_config(name))
+    for name, (what, _) in own_config.VARIANTS.items()
+  },
+  variants=Variant(
+    arm,
+    times,
+    claims.claims,
+    lambda config, ds: figures.figures(config, ds, []),
+  ),
 )

@@ -1,7 +1,7 @@
 """`python -m experiments.matrix_sensing`."""
 
 from experiments.matrix_sensing import EXPERIMENT
-from framework.launch import app as launch
+from framework.launch import main
 
 if __name__ == '__main__':
-  launch.main(EXPERIMENT)
+  main(EXPERIMENT)

@@ -14,10 +14,9 @@ from experiments.modular_grokking import claims, figures
 from framework import config as config_lib
 from framework import system as system_lib
 from framework.data import mnist, store
-from framework.launch.experiment import Experiment
+from framework.launch.experiment import Experiment, Variant
 from framework.run.runner import Arm
 from framework.systems import grokking as dynamics
-from framework.systems.grokking import observe as modular_observe
 from framework.systems.grokking import tasks
 
 __all__ = ['EXPERIMENT', 'arm', 'structure_of']
@@ -143,12 +142,14 @@ EXPERIMENT = Experiment(
   name='modular_grokking',
   title='Grokking at the edge of numerical stability '
   '(Prieto, Barsbey, Mediano, Birdal 2025)',
-  config_file=own_config.__file__,
-  variants=own_config.VARIANTS,
-  hp_fields=dynamics.Hp._fields,
-  arm=arm,
-  times=times,
-  claims=claims.claims,
-  figures=figures.figures,
-  attributes=modular_observe.ATTRIBUTES,
+  configs={
+    name: (what, own_config.get_config(name))
+    for name, (what, _) in own_config.VARIANTS.items()
+  },
+  variants=Variant(
+    arm,
+    times,
+    claims.claims,
+    lambda config, ds: figures.figures(config, ds, []),
+  ),
 )

@@ -14,7 +14,7 @@ from experiments.mup_transfer.structures import structure_of
 from framework import config as config_lib
 from framework import system as system_lib
 from framework.data import mnist, store, text
-from framework.launch.experiment import Experiment
+from framework.launch.experiment import Experiment, Variant
 from framework.run.job import Arm
 from framework.systems.width import dichotomy as abc_dynamics
 from framework.systems.width import transfer
@@ -97,12 +97,14 @@ EXPERIMENT = Experiment(
   name='mup_transfer',
   title='muP at finite width: features, coordinates, transfer '
   '(Yang, Hu 2021; Yang, Hu, Babuschkin, Sidor et al. 2022)',
-  config_file=own_config.__file__,
-  variants=own_config.VARIANTS,
-  hp_fields=('lr', 'rule', 'weight_decay', 'momentum', 'case'),
-  arm=arm,
-  times=times,
-  claims=claims.claims,
-  figures=figures.figures,
-  attributes=ATTRIBUTES,
+  configs={
+    name: (what, own_config.get_config(name))
+    for name, (what, _) in own_config.VARIANTS.items()
+  },
+  variants=Variant(
+    arm,
+    times,
+    claims.claims,
+    lambda config, ds: figures.figures(config, ds, []),
+  ),
 )

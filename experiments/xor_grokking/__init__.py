@@ -14,7 +14,7 @@ from experiments.xor_grokking import claims, figures
 from experiments.xor_grokking.measure import settings
 from framework import config as config_lib
 from framework import system as system_lib
-from framework.launch.experiment import Experiment
+from framework.launch.experiment import Experiment, Variant
 from framework.run.job import Arm
 from framework.systems.clusters import xor as dynamics
 
@@ -125,12 +125,14 @@ EXPERIMENT = Experiment(
   name='xor_grokking',
   title='XOR clusters: benign overfitting and grokking '
   '(Xu, Wang, Frei, Vardi, Hu 2023)',
-  config_file=own_config.__file__,
-  variants=own_config.VARIANTS,
-  hp_fields=dynamics.Hp._fields,
-  arm=arm,
-  times=times,
-  claims=claims.claims,
-  figures=figures.figures,
-  attributes=ATTRIBUTES,
+  configs={
+    name: (what, own_config.get_config(name))
+    for name, (what, _) in own_config.VARIANTS.items()
+  },
+  variants=Variant(
+    arm,
+    times,
+    claims.claims,
+    lambda config, ds: figures.figures(config, ds, []),
+  ),
 )

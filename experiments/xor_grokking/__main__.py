@@ -1,7 +1,7 @@
 """`python -m experiments.xor_grokking`."""
 
 from experiments.xor_grokking import EXPERIMENT
-from framework.launch import app as launch
+from framework.launch import main
 
 if __name__ == '__main__':
-  launch.main(EXPERIMENT)
+  main(EXPERIMENT)

@@ -82,6 +82,7 @@ def field(
   low_open: bool = False,
   high_open: bool = False,
   choices: Iterable[Any] = (),
+  file: bool = False,
 ) -> Any:
   """A dataclass field that knows its meaning, unit and allowed values.
 
@@ -94,6 +95,8 @@ def field(
     low_open: Whether `low` itself is refused.
     high_open: Whether `high` itself is refused.
     choices: The allowed values; () for no such limit.
+    file: Whether it is the path of a file, which must be there and whose
+      content is part of what makes a run this run.
 
   Returns:
     A `dataclasses.field` with all of these as its metadata.
@@ -107,6 +110,7 @@ def field(
   """
   meta: dict[str, Any] = dict(doc=doc, unit=unit, low=low, high=high)
   meta |= dict(low_open=low_open, high_open=high_open, choices=tuple(choices))
+  meta |= dict(file=file)
   if low is not None and high is not None and not low <= high:
     raise ValueError(f'low is {low}, expected at most high = {high} ({doc})')
   if type(default).__hash__ is None:

@@ -5,9 +5,10 @@ their meaning, unit and bounds; a config file returns one, the command line
 overrides it, the results keep it as JSON, and its digest says whether two runs
 are the same run. All problems are found before anything runs, a line each.
 
-What a class declares is in `config_fields`, checking in `config_values`, the
-command line in `config_text`; here is what lies on disk.
+What a class declares is in `fields`, checking in `values`, the command line in
+`text`, what all configs share in `base`; here is what lies on disk.
 
+>>> from framework.config import field, override, validate
 >>> @dataclasses.dataclass(frozen=True)
 ... class Config:
 ...   eta: float = field(0.1, 'step size', low=0, low_open=True)
@@ -32,31 +33,18 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from framework.config.fields import ConfigError, Problem, field, nearest
-from framework.config.text import describe, override, parse_grid
-from framework.config.values import (
-  from_dict,
-  normalise,
-  quoted,
-  to_dict,
-  validate,
-)
+from etils import epath
 
-__all__ = [
-  'ConfigError',
-  'Problem',
-  'describe',
-  'diff',
-  'digest',
-  'field',
-  'from_dict',
-  'load',
-  'normalise',
-  'override',
-  'parse_grid',
-  'to_dict',
-  'validate',
-]
+from framework.config.fields import (
+  ConfigError,
+  Problem,
+  fields_of,
+  nearest,
+  raise_for,
+)
+from framework.config.values import quoted, to_dict
+
+__all__ = ['check_files', 'diff', 'digest', 'identity', 'load']
 
 
 def load(spec: str) -> Any:
@@ -131,6 +119,48 @@ def digest(config: Any) -> str:
   """
   text = _canonical(to_dict(config))
   return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def identity(config: Any) -> str:
+  """The digest of a config and of the files that it names, by their content.
+
+  Args:
+    config: A config dataclass whose files are there.
+
+  Returns:
+    12 hexadecimal digits; `digest` itself where no file is named.
+  """
+  found = digest(config)
+  for _, path in _named_files(config):
+    content = hashlib.sha256(epath.Path(path).read_bytes()).hexdigest()
+    found = hashlib.sha256(f'{found} {content}'.encode()).hexdigest()[:12]
+  return found
+
+
+def check_files(config: Any) -> None:
+  """Refuses a config that names a file that is not there.
+
+  Args:
+    config: A config dataclass.
+
+  Raises:
+    ConfigError: Naming every such field.
+  """
+  raise_for(
+    [
+      Problem(f'config.{name}', quoted(path), 'a file')
+      for name, path in _named_files(config)
+      if not epath.Path(path).is_file()
+    ]
+  )
+
+
+def _named_files(config: Any) -> list[tuple[str, str]]:
+  """(field, path) of each file that a config names, by the field's name."""
+  fields = fields_of(type(config))
+  files = sorted(name for name, t in fields.items() if t.meta.get('file'))
+  named = [(name, getattr(config, name)) for name in files]
+  return [(name, path) for name, path in named if path is not None]
 
 
 def _canonical(value: Any) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 __all__ = [
+  'KINDS',
   'Claim',
   'Prediction',
   'from_json',
@@ -20,8 +21,9 @@ __all__ = [
 
 Prediction: TypeAlias = float | tuple[float, float] | str
 
-_VERDICTS = ('holds', 'fails', 'not testable')
-_HEAD = ('predicted', 'measured ± stderr', 'tolerance', 'verdict')
+KINDS = ('theorem', 'paper', 'regression', 'fact')
+_VERDICTS = ('holds', 'fails', 'not testable', 'fact')
+_HEAD = ('kind', 'predicted', 'measured ± stderr', 'tolerance', 'verdict')
 
 
 class Claim(NamedTuple):
@@ -35,9 +37,11 @@ class Claim(NamedTuple):
   stderr: float  # of that mean; NaN for one seed, and for the worst
   tolerance: str  # what deviation is allowed
   derivation: str  # of the tolerance
-  verdict: str  # 'holds', 'fails' or 'not testable'
+  verdict: str  # 'holds', 'fails' or 'not testable'; 'fact' is no verdict
   reason: str  # why it fails or cannot be tested, in numbers
   n: int  # seeds or lanes measured (finite)
+  kind: str = 'paper'  # one of `KINDS`: what the prediction rests on
+  headline: bool = False  # without it the figure has not been reproduced
 
 
 def table(claims: Iterable[Claim], width: int = 100) -> str:
@@ -55,9 +59,10 @@ def table(claims: Iterable[Claim], width: int = 100) -> str:
 
   >>> from framework.evidence.claims import at_most
   >>> print(table([at_most('loss', 'The loss vanishes.', 'Theorem 2', 1e-6,
-  ...                      [3e-7, 2e-7], derivation='float32')]))
-  id    predicted  measured ± stderr        tolerance    verdict
-  loss  ≤ 1e-06    2.5e-07 ± 5e-08 (n = 2)  mean inside  holds
+  ...                      [3e-7, 2e-7], kind='theorem',
+  ...                      derivation='float32')]))
+  id    kind     predicted  measured ± stderr        tolerance    verdict
+  loss  theorem  ≤ 1e-06    2.5e-07 ± 5e-08 (n = 2)  mean inside  holds
     The loss vanishes. [Theorem 2]
   <BLANKLINE>
   1 hold, 0 fail, 0 not testable
@@ -98,18 +103,19 @@ def html_table(claims: Iterable[Claim]) -> str:
   lines = ['<table class="claims">', f'<caption>{_count(claims)}</caption>']
   lines += [f'<thead><tr>{head}</tr></thead>', '<tbody>']
   for c in claims:
-    predicted, measured, tolerance, verdict = map(text, _cells(c))
+    kind, predicted, measured, tolerance, verdict = map(text, _cells(c))
     cells = (
       f'<code>{text(c.id)}</code> {text(c.statement)} '
       f'<cite>{text(c.source)}</cite>',
+      kind,
       predicted,
       measured,
       f'{tolerance} <small>{text(c.derivation)}</small>',
       f'{verdict} <small>{text(c.reason)}</small>',
     )
     cells = ''.join(f'<td>{cell}</td>' for cell in cells)
-    kind = text(c.verdict.replace(' ', '-'))
-    lines.append(f'<tr class="{kind}">{cells}</tr>')
+    row = text(c.verdict.replace(' ', '-'))
+    lines.append(f'<tr class="{row}">{cells}</tr>')
   return '\n'.join([*lines, '</tbody>', '</table>'])
 
 
@@ -183,14 +189,15 @@ def _plain(value: Any) -> Any:
   """A field of a claim as JSON has it."""
   if isinstance(value, tuple):
     return [_plain(x) for x in value]
-  if isinstance(value, str):
+  if isinstance(value, (str, bool)):
     return value
   return float(value) if math.isfinite(value) else str(float(value))
 
 
 def _parsed(x: Any) -> Claim:
   """A claim from its JSON object, checked."""
-  if not isinstance(x, dict) or set(x) != set(Claim._fields):
+  fields = set(Claim._fields)
+  if not isinstance(x, dict) or not fields - {*_LATER} <= set(x) <= fields:
     raise ValueError(f'not a claim: {str(x)[:60]!r}')
   if x['verdict'] not in _VERDICTS:
     raise ValueError(f'verdict is {x["verdict"]!r}, expected {_VERDICTS}')
@@ -201,7 +208,10 @@ def _parsed(x: Any) -> Claim:
   return Claim(**x)
 
 
-def _cells(claim: Claim) -> tuple[str, str, str, str]:
+_LATER = ('kind', 'headline')  # not in what earlier versions wrote
+
+
+def _cells(claim: Claim) -> tuple[str, str, str, str, str]:
   """The columns of `_HEAD`, each one line."""
   measured = number(claim.measured) if claim.n else '-'
   if not math.isnan(claim.stderr):
@@ -219,14 +229,17 @@ def _cells(claim: Claim) -> tuple[str, str, str, str]:
       predicted = f'[{number(low)}, {number(high)}]'
   elif not isinstance(predicted, str):
     predicted = number(predicted)
-  texts = (predicted, measured, claim.tolerance, claim.verdict)
-  a, b, c, d = map(_one_line, texts)
-  return a, b, c, d
+  texts = (claim.kind, predicted, measured, claim.tolerance, claim.verdict)
+  a, b, c, d, e = map(_one_line, texts)
+  return a, b, c, d, e
 
 
 def _count(claims: Sequence[Claim]) -> str:
-  hold, fail, rest = (sum(c.verdict == v for c in claims) for v in _VERDICTS)
-  return f'{hold} hold, {fail} fail, {rest} not testable'
+  hold, fail, rest, facts = (
+    sum(c.verdict == v for c in claims) for v in _VERDICTS
+  )
+  told = f', {facts} facts' if facts else ''
+  return f'{hold} hold, {fail} fail, {rest} not testable{told}'
 
 
 def _one_line(text: str) -> str:

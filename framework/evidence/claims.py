@@ -2,9 +2,17 @@
 
 A claim is a sentence that a run can refute. Its verdict is always computed, by
 `equals`, `within`, `at_most` or `at_least`, from the samples (one a seed) and a
-tolerance whose derivation is part of the claim. What cannot be decided with the
-runs at hand is `untestable` and says what is missing. A negative control is a
-claim as well: its statement says what must not happen.
+tolerance whose derivation is part of the claim. What the *setting* of a run
+cannot show is `untestable` and says what is missing: that is decided from the
+config, before anyone looks at the outcome. A negative control is a claim as
+well: its statement says what must not happen. A number that nothing could
+refute, such as whether an assumption of a theorem is met, is a `fact`.
+
+What a prediction rests on is its kind:
+
+    theorem     a law derived from the equations, here or in the source
+    paper       what the source reports: a number, or a direction
+    regression  our own earlier measurement, which the source says
 
 A sample that is not finite makes any claim fail: a lane that diverged, or that
 never got where it should, is evidence too.
@@ -18,6 +26,7 @@ import numpy as np
 from jaxtyping import Float
 
 from framework.evidence.claim_tables import (
+  KINDS,
   Claim,
   Prediction,
   from_json,
@@ -29,10 +38,12 @@ from framework.evidence.claim_tables import (
 from framework.evidence.fits import mean_stderr
 
 __all__ = [
+  'KINDS',
   'Claim',
   'at_least',
   'at_most',
   'equals',
+  'fact',
   'failed',
   'from_json',
   'html_table',
@@ -57,6 +68,8 @@ def equals(
   atol: float = 0.0,
   rtol: float = 0.0,
   derivation: str,
+  kind: str = 'paper',
+  headline: bool = False,
 ) -> Claim:
   """Claims that the mean over seeds is a given number.
 
@@ -71,6 +84,8 @@ def equals(
     atol: Absolute tolerance >= 0.
     rtol: Tolerance relative to the prediction >= 0.
     derivation: Where the tolerance comes from.
+    kind: What the prediction rests on, one of `KINDS`.
+    headline: Whether the figure stands or falls with it.
 
   Returns:
     A `Claim`.
@@ -94,6 +109,8 @@ def equals(
     (id, statement, source, derivation),
     (predicted - allowed, predicted + allowed),
     samples,
+    kind=kind,
+    headline=headline,
   )
   return claim._replace(predicted=predicted, tolerance=f'± {number(allowed)}')
 
@@ -107,7 +124,10 @@ def within(
   samples: _Samples,
   *,
   each: bool = False,
+  strict: bool = False,
   derivation: str,
+  kind: str = 'paper',
+  headline: bool = False,
 ) -> Claim:
   """Claims that the mean over seeds, or every sample, is in [low, high].
 
@@ -119,7 +139,10 @@ def within(
     high: Upper end, included.
     samples: Measured values, one a seed (any shape), or one number.
     each: Whether every sample has to be inside; then the worst is reported.
+    strict: Whether the ends are left out.
     derivation: Where the interval comes from.
+    kind: What the prediction rests on, one of `KINDS`.
+    headline: Whether the figure stands or falls with it.
 
   Returns:
     A `Claim`.
@@ -135,7 +158,15 @@ def within(
   if low > high:
     raise ValueError(f'claim {id}: low is {low}, expected <= high = {high}')
   texts = (id, statement, source, derivation)
-  return _inside(texts, (low, high), samples, each)
+  return _inside(
+    texts,
+    (low, high),
+    samples,
+    each,
+    strict=strict,
+    kind=kind,
+    headline=headline,
+  )
 
 
 def at_most(
@@ -146,7 +177,10 @@ def at_most(
   samples: _Samples,
   *,
   each: bool = False,
+  strict: bool = False,
   derivation: str,
+  kind: str = 'paper',
+  headline: bool = False,
 ) -> Claim:
   """Claims that the mean over seeds, or every sample, is at most a bound.
 
@@ -157,7 +191,15 @@ def at_most(
   'holds'
   """
   interval = (-math.inf, _finite(id, 'bound', bound))
-  return _inside((id, statement, source, derivation), interval, samples, each)
+  return _inside(
+    (id, statement, source, derivation),
+    interval,
+    samples,
+    each,
+    strict=strict,
+    kind=kind,
+    headline=headline,
+  )
 
 
 def at_least(
@@ -168,7 +210,10 @@ def at_least(
   samples: _Samples,
   *,
   each: bool = False,
+  strict: bool = False,
   derivation: str,
+  kind: str = 'paper',
+  headline: bool = False,
 ) -> Claim:
   """Claims that the mean over seeds, or every sample, is at least a bound.
 
@@ -179,7 +224,15 @@ def at_least(
   '0.02 below 0.99'
   """
   interval = (_finite(id, 'bound', bound), math.inf)
-  return _inside((id, statement, source, derivation), interval, samples, each)
+  return _inside(
+    (id, statement, source, derivation),
+    interval,
+    samples,
+    each,
+    strict=strict,
+    kind=kind,
+    headline=headline,
+  )
 
 
 def untestable(
@@ -189,6 +242,8 @@ def untestable(
   reason: str,
   *,
   predicted: Prediction = '',
+  kind: str = 'paper',
+  headline: bool = False,
 ) -> Claim:
   """States a claim that the runs at hand cannot decide, and why.
 
@@ -198,6 +253,8 @@ def untestable(
     source: Where it is claimed.
     reason: What is missing, in numbers.
     predicted: A finite number, an interval or words, if there are any.
+    kind: What the prediction rests on, one of `KINDS`.
+    headline: Whether the figure stands or falls with it.
 
   Returns:
     A `Claim` that is 'not testable'.
@@ -210,39 +267,85 @@ def untestable(
   'not testable'
   """
   _check_texts(id, statement=statement, source=source, reason=reason)
+  _check_kind(id, kind)
   if isinstance(predicted, tuple):
     predicted = (float(predicted[0]), float(predicted[1]))
   elif not isinstance(predicted, str):
     predicted = _finite(id, 'predicted', predicted)
   measured = stderr = math.nan
   texts = ('', '', 'not testable', reason)
-  return Claim(id, statement, source, predicted, measured, stderr, *texts, 0)
+  return Claim(
+    id,
+    statement,
+    source,
+    predicted,
+    measured,
+    stderr,
+    *texts,
+    0,
+    kind,
+    headline,
+  )
+
+
+def fact(
+  id: str,
+  statement: str,
+  source: str,
+  value: float,
+  *,
+  wanted: Prediction = '',
+) -> Claim:
+  """States a number of this setting that no run could refute.
+
+  For instance what an assumption of a theorem asks for, beside what the setting
+  has: where a theorem does not apply, that is no failure of it.
+
+  Args:
+    id: Short and stable name.
+    statement: What the number is, one sentence.
+    source: Where it is asked for.
+    value: The number.
+    wanted: What the source asks for: a number, an interval or words.
+
+  Returns:
+    A `Claim` of kind 'fact', which neither holds nor fails.
+
+  Raises:
+    ValueError: If a text is empty.
+
+  >>> fact('A2', 'ln n against n', '(A2)', 5.3, wanted='well below 200').verdict
+  'fact'
+  """
+  _check_texts(id, statement=statement, source=source)
+  texts = ('', '', 'fact', '')
+  numbers = wanted, float(value), math.nan
+  return Claim(id, statement, source, *numbers, *texts, 1, 'fact')
 
 
 def unfinished(claims: Iterable[Claim], status: str) -> list[Claim]:
-  """The claims of a run that is not complete.
-
-  What has not been recorded is not finite, as what diverged: until all is
-  recorded, a claim that fails for such a sample cannot be tested.
+  """The claims of a run that is not complete: none of them has a verdict yet.
 
   Args:
     claims: As made from the records that there are.
     status: What the run says of itself.
 
   Returns:
-    The claims in their order.
+    The claims in their order; those that hold or fail are not testable, and
+    say how they stand so far.
 
   >>> made = at_most('loss', 'The loss vanishes.', 'Theorem 2', 1e-6,
   ...                [3e-7, math.nan], derivation='float32')
   >>> now, = unfinished([made], 'preempted')
   >>> now.verdict, now.reason
-  ('not testable', 'the run is preempted: 1 of 2 samples not finite')
+  ('not testable', 'the run is preempted; so far 1 of 2 samples not finite')
   """
   return [
     c._replace(
-      verdict='not testable', reason=f'the run is {status}: {c.reason}'
+      verdict='not testable',
+      reason=f'the run is {status}; so far {c.reason or "it would hold"}',
     )
-    if c.verdict == 'fails' and c.reason.endswith(_NOT_FINITE)
+    if c.verdict in ('holds', 'fails')
     else c
     for c in claims
   ]
@@ -258,10 +361,15 @@ def _inside(
   interval: tuple[float, float],
   samples: _Samples,
   each: bool = False,
+  *,
+  strict: bool = False,
+  kind: str,
+  headline: bool,
 ) -> Claim:
   """Measures the samples and judges; an end of the interval may be infinite."""
   id, statement, source, derivation = texts
   _check_texts(id, statement=statement, source=source, derivation=derivation)
+  _check_kind(id, kind)
   low, high = interval
   x = np.ravel(np.asarray(samples, np.float64))
   finite = x[np.isfinite(x)]
@@ -269,16 +377,24 @@ def _inside(
   if each and n:
     margins = np.minimum(finite - low, high - finite)
     measured, stderr = float(finite[np.argmin(margins)]), math.nan
-  outside = np.sum((x < low) | (x > high))
+  below, above = (
+    (np.less_equal, np.greater_equal)
+    if strict
+    else (
+      np.less,
+      np.greater,
+    )
+  )
+  outside = np.sum(below(x, low) | above(x, high))
   which = f'{outside} of {x.size} outside, the worst ' if each else ''
   reason = ''
   if not x.size:
     reason = 'no samples'
   elif n < x.size:
     reason = f'{x.size - finite.size} of {x.size} {_NOT_FINITE}'
-  elif measured < low:
+  elif below(measured, low):
     reason = f'{which}{number(low - measured)} below {number(low)}'
-  elif measured > high:
+  elif above(measured, high):
     reason = f'{which}{number(measured - high)} above {number(high)}'
   return Claim(
     id=id,
@@ -292,6 +408,8 @@ def _inside(
     verdict='fails' if reason else 'holds',
     reason=reason,
     n=int(n),
+    kind=kind,
+    headline=headline,
   )
 
 
@@ -301,6 +419,13 @@ def _check_texts(id: str, **texts: str) -> None:
   for name, text in texts.items():
     if not text.strip():
       raise ValueError(f'claim {id}: {name} is empty, expected a sentence')
+
+
+def _check_kind(id: str, kind: str) -> None:
+  if kind not in KINDS or kind == 'fact':
+    raise ValueError(
+      f'claim {id}: kind is {kind!r}, expected one of {", ".join(KINDS[:-1])}'
+    )
 
 
 def _finite(id: str, name: str, value: float) -> float:

@@ -1,158 +1,187 @@
 """The absl application that all experiments share.
 
-Kept short: it reads flags, prepares JAX, and hands over to
-`framework.run.runner` and `framework.launch.report`, which notebooks and tests
-call in the same way.
-Exit codes: 0 done, 1 the disk failed, 2 usage, 3 a claim failed under --strict
-or every lane diverged, 75 preempted (run the same command again).
+A thin shell around a `Study`: it reads flags, prepares JAX, and says in one
+line what went wrong. Exit codes: 0 done, 1 the disk failed or a claim could not
+be computed, 2 usage, 3 a claim failed under --strict or every lane diverged, 75
+preempted (run the same command again).
 """
 
 import sys
-import time
-from typing import NoReturn
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import jax
 from absl import app, flags
 
 from framework import config as config_lib
-from framework.launch import devices as machine
-from framework.launch import dry_run as preview
-from framework.launch import flags as arguments
-from framework.launch import report as reporting
-from framework.launch.experiment import Experiment, job_of
+from framework.evidence import claims as claims_lib
+from framework.launch import devices, dry_run, report
+from framework.launch import flags as flags_lib
+from framework.launch.experiment import Experiment, check
+from framework.launch.study import Study
 from framework.run import results, runner, workdir
-from framework.run.progress import Progress
-from framework.run.signals import StopRequest
 
-FLAGS = arguments.define()
+__all__ = ['main', 'run']
+
+_USAGE = (flags.Error, config_lib.ConfigError, workdir.WorkdirError)
 
 
-def main(experiment: Experiment) -> NoReturn:
-  """Runs an experiment from the command line.
+def main(experiment: Experiment, argv: Sequence[str] | None = None) -> NoReturn:
+  """Runs an experiment from the command line and exits with its code.
 
   Args:
     experiment: What to run.
+    argv: The command line, with the name of the program; `sys.argv` when None.
   """
-  jax.config.config_with_absl()
+  words = list(sys.argv if argv is None else argv)
 
-  def parse(argv):
+  def parse(argv: Sequence[str]) -> Any:
     try:
-      return arguments.parse(argv, experiment)
-    except (flags.Error, config_lib.ConfigError) as error:
-      _usage(error)
+      return _parsed(experiment, argv)
+    except _USAGE as error:
+      sys.exit(_said(error, 2))
 
-  app.run(lambda config: _run(experiment, config), flags_parser=parse)
+  def execute(config: Any) -> NoReturn:
+    sys.exit(_executed(experiment, config, words))
+
+  app.run(execute, words, flags_parser=parse)
+  raise SystemExit(0)  # not reached: app.run exits
 
 
-def _run(experiment: Experiment, config) -> NoReturn:
+def run(experiment: Experiment, argv: Sequence[str]) -> int:
+  """Runs an experiment and returns, for programs that go on afterwards.
+
+  Args:
+    experiment: What to run.
+    argv: The command line, with the name of the program. Flags of the program
+      itself may be among it.
+
+  Returns:
+    The exit code.
+  """
   try:
-    machine.prepare(FLAGS, config.precision)
-    where = FLAGS.workdir or reporting.default_workdir(experiment, config)
-    place = workdir.Workdir(where)
-    if FLAGS.mode == 'report':
-      config = reporting.stored_config(experiment, place)
-      sys.exit(_report(experiment, config, place))
-    job = job_of(experiment, config)
-    there = machine.topology(FLAGS.topology) or jax.devices()
-    machine.check(config.precision, there)
-    if FLAGS.dry_run:
-      preview.dry_run(experiment, config, job, options(), there)
-      sys.exit(0)
-    identity = reporting.identity(experiment, config)
-    resumed = False
-    if jax.process_index() == 0:
-      resumed = place.claim(identity, FLAGS.resume, config_lib.diff)
-  except (
-    workdir.WorkdirError,
-    config_lib.ConfigError,
-    results.DamagedRecords,
-    OSError,
-  ) as error:
-    _usage(error)
+    config = _parsed(experiment, argv)
+  except _USAGE as error:
+    return _said(error, 2)
+  return _executed(experiment, config, argv)
+
+
+def _parsed(experiment: Experiment, argv: Sequence[str]) -> Any:
+  check(experiment)
+  devices.accept_jax_flags()
+  config = flags_lib.parse(argv, experiment)
+  devices.apply_jax_flags()
+  return config
+
+
+def _executed(experiment: Experiment, config: Any, argv: Sequence[str]) -> int:
   try:
-    code = _compute(experiment, config, place, job, resumed)
+    study = _prepared(experiment, config)
+  except (*_USAGE, OSError) as error:
+    return _said(error, 2)
+  if study is None:
+    return 0
+  try:
+    if flags.FLAGS.mode == 'report':
+      return _report(study)
+    return _compute(study, argv)
+  except _USAGE as error:
+    return _said(error, 2)
   except (OSError, results.DamagedRecords) as error:
     # The disk, not the run: what was recorded before is there.
-    print(f'error: {error}', file=sys.stderr)
-    code = 1
-  sys.exit(code)
+    return _said(error, 1)
 
 
-def _compute(experiment, config, place, job, resumed: bool) -> int:
+def _prepared(experiment: Experiment, config: Any) -> Study | None:
+  """The study of the flags; None where a dry run was all that was asked for."""
+  given = flags.FLAGS
+  devices.prepare(given, config.precision)
+  if given.mode == 'report':
+    where = given.workdir or report.default_workdir(experiment, config)
+    return Study.stored(experiment, where)
+  study = Study(experiment, config, given.workdir)
+  there = devices.topology(given.topology) or devices.present()
+  devices.check(config.precision, there, given.model_devices)
+  if given.dry_run:
+    dry_run.dry_run(study, _options(None), there)
+    return None
+  study.job  # noqa: B018 - what cannot be built is said before anything is made
+  return study
+
+
+def _compute(study: Study, argv: Sequence[str]) -> int:
   first = jax.process_index() == 0
-  log = arguments.log_to(place.path) if first else None
-  facts = workdir.facts(sys.argv)
-  before = place.read('run.json')
-  began = time.time()
-  if not (resumed and before.get('status') == 'done'):
+  log = None
+
+  def told(line: str) -> None:
+    nonlocal log
     if first:
-      print('resuming in' if resumed else 'running in', place.path, flush=True)
-    if first:
-      place.write('run.json', {**facts, 'status': 'running'})
-    outcome = runner.run(
-      job,
-      place.path,
-      options()._replace(
-        stop_requested=StopRequest().install(),
-        listener=reporting.tensorboard(place.path)
-        if FLAGS.tensorboard
-        else None,
-      ),
-      Progress(FLAGS.progress),
+      log = log or flags_lib.log_to(study.path)
+      print(line, flush=True)
+
+  listener = report.tensorboard(study.path) if flags.FLAGS.tensorboard else None
+  try:
+    outcome = study.run(
+      progress=flags.FLAGS.progress,
+      resume=flags.FLAGS.resume,
+      options=_options(listener),
+      argv=tuple(argv),
+      told=told,
     )
-    earlier = before.get('seconds', 0.0) if resumed else 0.0
-    record = {
-      **facts,
-      'status': outcome.status,
-      'seconds': round(earlier + time.time() - began, 3),
-      'lanes': outcome.lanes,
-      'diverged_lanes': outcome.diverged,
-      'plans': [p._asdict() for p in outcome.plans],
-      'precision': config.precision,
-      'written': results.chunks(place.path),
-    }
-    if first:
-      place.write('run.json', record)
     if outcome.status == 'preempted':
-      print(f'stopped and saved in {place.path}: run the same command again')
+      print(f'stopped and saved in {study.path}: run the same command again')
       return 75
     if outcome.status == 'diverged':
-      if first:
-        place.write('results.csv', results.to_csv(results.open(place.path)))
       print(f'{outcome.diverged} of {outcome.lanes} lanes diverged')
+      if first:
+        study.place.write('results.csv', results.to_csv(study.results()))
       return 3
-  else:
-    print(f'already done: the results in {place.path} are used')
-  code = _report(experiment, config, place) if first else 0
-  if log:
-    log.close()
-  return code
+    return _report(study) if first else 0
+  finally:
+    if log:
+      log.close()
 
 
-def _report(experiment, config, place) -> int:
-  lost = results.missing(place.path, place.read('run.json').get('written', ()))
-  if lost:
-    raise results.DamagedRecords(
-      f'{len(lost)} chunks of the records in {place.path} are gone, e.g. '
-      f'{lost[0]}: start again with --resume=never'
+def _report(study: Study) -> int:
+  """Writes the report and prints its table."""
+  try:
+    claims = study.report()
+  except (OSError, results.DamagedRecords, config_lib.ConfigError):
+    raise
+  except Exception as error:  # in the experiment's own claims or figures
+    traceback.print_exc()
+    print(
+      f'error: claims or figures of {study.experiment.name} failed with '
+      f'{type(error).__name__}: the records in {study.path} are safe; mend the '
+      'code, then run the same command with --mode=report',
+      file=sys.stderr,
     )
-  failed = reporting.report(experiment, config, place)
-  return 3 if failed and FLAGS.strict else 0
+    return 1
+  print(f'\n{study.experiment.title}\n')
+  print(claims_lib.table(claims))
+  for figure in sorted((study.path / 'figures').glob('*.png')):
+    print(f'figure  {figure}')
+  print(f'report  {study.path / "report.html"}')
+  failed = claims_lib.failed(claims)
+  return 3 if failed and flags.FLAGS.strict else 0
 
 
-def options() -> runner.Options:
+def _options(listener: Any) -> runner.Options:
   """The runner's options from the flags."""
+  given = flags.FLAGS
   return runner.Options(
-    batching=FLAGS.batching,
-    lanes_per_call=FLAGS.lanes_per_call,
-    model_devices=FLAGS.model_devices,
-    checkpoint_every_secs=FLAGS.checkpoint_every_secs,
-    keep=FLAGS.keep,
-    on_nan=FLAGS.on_nan,
-    profile=arguments.window(FLAGS.profile),
+    batching=given.batching,
+    lanes_per_call=given.lanes_per_call,
+    model_devices=given.model_devices,
+    checkpoint_every_secs=given.checkpoint_every_secs,
+    keep=given.keep,
+    on_nan=given.on_nan,
+    profile=flags_lib.window(given.profile),
+    listener=listener,
   )
 
 
-def _usage(error: Exception) -> NoReturn:
+def _said(error: Exception, code: int) -> int:
   print(f'error: {error}', file=sys.stderr)
-  sys.exit(2)
+  return code

@@ -11,7 +11,43 @@ from absl import flags, logging
 from framework import config as config_lib
 from framework.launch import rollcall
 
-__all__ = ['check', 'distributed', 'prepare', 'topology']
+__all__ = [
+  'accept_jax_flags',
+  'apply_jax_flags',
+  'check',
+  'distributed',
+  'prepare',
+  'present',
+  'topology',
+]
+
+
+def accept_jax_flags() -> None:
+  """Defines JAX's own settings as flags, once a process."""
+  if 'jax_platforms' not in flags.FLAGS:
+    jax.config.config_with_absl()
+
+
+def apply_jax_flags() -> None:
+  """Hands the flags that were given to JAX."""
+  for name in jax.config.values:
+    if name in flags.FLAGS and flags.FLAGS[name].present:
+      jax.config.update(name, flags.FLAGS[name].value)
+
+
+def present() -> list[Any]:
+  """The devices that are here.
+
+  Raises:
+    ConfigError: If the platform that was asked for is not.
+  """
+  try:
+    return list(jax.devices())
+  except RuntimeError as error:
+    line = str(error).strip().splitlines()[0][:200]
+    wanted = jax.config.values['jax_platforms'] or 'any'
+    problem = config_lib.Problem('--jax_platforms', f'{wanted} ({line})', '')
+    raise config_lib.ConfigError([problem]) from None
 
 
 def prepare(flag_values: flags.FlagValues, precision: str) -> None:
@@ -76,17 +112,26 @@ def topology(name: str | None) -> list[Any] | None:
   return list(described.devices)
 
 
-def check(precision: str, devices: Sequence[Any]) -> None:
+def check(
+  precision: str, devices: Sequence[Any], model_devices: int = 1
+) -> None:
   """Refuses what these devices cannot do.
 
   Args:
     precision: 'float32' or 'float64'.
     devices: What the run is for.
+    model_devices: How many of them one lane is spread over.
 
   Raises:
-    ConfigError: For float64 on a TPU. It is emulated there, and the compiler
-      (libtpu 0.0.42) rejects it in a program that is sharded by hand.
+    ConfigError: For float64 on a TPU: it is emulated there, and the compiler
+      (libtpu 0.0.42) rejects it in a program that is sharded by hand. If the
+      devices cannot be grouped by `model_devices`.
   """
+  if len(devices) % model_devices:
+    problem = config_lib.Problem(
+      '--model_devices', model_devices, f'a divisor of {len(devices)} devices'
+    )
+    raise config_lib.ConfigError([problem])
   if precision == 'float64' and devices[0].platform == 'tpu':
     problem = config_lib.Problem(
       'config.precision',

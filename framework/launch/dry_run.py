@@ -8,33 +8,26 @@ import jax
 import numpy as np
 
 from framework import config as config_lib
-from framework.launch import report as reporting
+from framework.launch.study import Study
 from framework.run import plan as plan_lib
 from framework.run import sweep
-from framework.run.runner import Job, Options
+from framework.run.runner import Options
 
 __all__ = ['dry_run']
 
 
-def dry_run(
-  experiment,
-  config: Any,
-  job: Job,
-  options: Options,
-  devices: Sequence[Any],
-) -> None:
+def dry_run(study: Study, options: Options, devices: Sequence[Any]) -> None:
   """Prints config, lanes, bytes and compiled cost of each structural setting.
 
   Args:
-    experiment: The experiment.
-    config: Its config.
-    job: The computation.
+    study: What would be run.
     options: How it would be run.
     devices: What it would be run on, present or not.
   """
-  layout = job.layout
-  print(f'{experiment.title}\n\n{config_lib.describe(config)}\n')
-  print(f'workdir   {reporting.default_workdir(experiment, config)} (default)')
+  job, layout = study.job, study.job.layout
+  described = config_lib.describe(study.config)
+  print(f'{study.experiment.title}\n\n{described}\n')
+  print(f'workdir   {study.path}')
   print(f'devices   {len(devices)} x {devices[0].device_kind}')
   print(
     f'lanes     {layout.points} points x {len(layout.seeds)} seeds, '

@@ -1,6 +1,9 @@
-"""The command line: flags, typed `--config.a.b=v` overrides, help."""
+"""The command line: flags, typed `--config.a.b=v` overrides, help.
 
-import pathlib
+Nothing is defined when this module is imported: a program with absl flags of
+its own may import the launcher, and calls it when it wants to.
+"""
+
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +12,22 @@ from absl import flags, logging
 from etils import epath
 
 from framework import config as config_lib
+from framework.launch.experiment import Experiment
 
 __all__ = ['define', 'log_to', 'parse', 'window']
 
 
 def define() -> flags.FlagValues:
-  """Defines the launcher's flags."""
+  """Defines the launcher's flags, once a process.
+
+  Returns:
+    All flags of the process.
+
+  Raises:
+    flags.Error: If the program has a flag of the same name.
+  """
+  if __name__ in flags.FLAGS.flags_by_module_dict():
+    return flags.FLAGS
   string, enum, boolean = (
     flags.DEFINE_string,
     flags.DEFINE_enum,
@@ -58,11 +71,11 @@ def define() -> flags.FlagValues:
   return flags.FLAGS
 
 
-def parse(argv: Sequence[str], experiment: Any) -> Any:
+def parse(argv: Sequence[str], experiment: Experiment) -> Any:
   """Flags into FLAGS, overrides into a validated config.
 
   Args:
-    argv: The command line.
+    argv: The command line, with the name of the program.
     experiment: Whose config it is.
 
   Returns:
@@ -72,6 +85,7 @@ def parse(argv: Sequence[str], experiment: Any) -> Any:
     flags.Error: For a bad flag.
     ConfigError: For a bad config or override; nothing has been written.
   """
+  define()
   argv = flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False)
   if any(a in ('--help', '-h', '-help', '--helpfull') for a in argv[1:]):
     _help(experiment)
@@ -82,17 +96,25 @@ def parse(argv: Sequence[str], experiment: Any) -> Any:
   window(flags.FLAGS.profile)
   if flags.FLAGS.topology and not flags.FLAGS.dry_run:
     raise flags.Error('--topology goes with --dry_run: it compiles, no more')
+  if flags.FLAGS['workdir'].present and not flags.FLAGS.workdir:
+    raise flags.Error('--workdir= is empty: name a directory, or leave it out')
   for name in ('sweep', 'seeds'):
     if (given := flags.FLAGS[name].value) is not None:
+      if any(path == name for path, _ in overrides):
+        raise flags.Error(f'--{name} and --config.{name}: give one of the two')
       overrides.append((name, str(given)))
-  config = config_lib.load(_file(experiment, flags.FLAGS.config))
+  config = _named(experiment, flags.FLAGS.config)
   config = config_lib.override(config, overrides)
   config_lib.validate(config)
-  target = getattr(config, 'target', None)
-  if target is not None and not epath.Path(target).is_file():
-    problem = config_lib.Problem('config.target', repr(target), 'a file')
-    raise config_lib.ConfigError([problem])
+  config_lib.check_files(config)
   return config_lib.normalise(config)
+
+
+def _named(experiment: Experiment, spec: str | None) -> Any:
+  """The config of FILE[:variant], or of one of the experiment's variants."""
+  if spec is None or spec.startswith(':'):
+    return experiment.config((spec or '').removeprefix(':'))
+  return config_lib.load(spec)
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -116,27 +138,29 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
   return rest, overrides
 
 
-def _file(experiment: Any, spec: str | None) -> str:
-  """FILE[:variant]; the experiment's own file where none is named."""
-  own = str(pathlib.Path(experiment.config_file))
-  if spec is None:
-    return own
-  return own + spec if spec.startswith(':') else spec
-
-
-def _help(experiment: Any) -> None:
+def _help(experiment: Experiment) -> None:
   print(f'{experiment.title}\n\nVariants (--config=:NAME):')
-  for name, (what, _) in experiment.variants.items():
-    print(f'  {name:16s}{what}')
+  wide = max(map(len, experiment.configs))
+  for name, (what, _) in experiment.configs.items():
+    print(f'  {name:{wide}}  {what}')
   print('\nFlags:')
-  for name in sorted(flags.FLAGS.flags_by_module_dict()[__name__], key=_name):
-    default = name.default_as_str or 'none'
-    print(f'  --{name.name:22s}{name.help} (default {default})')
+  _print_flags(__name__)
+  for module in sorted(flags.FLAGS.flags_by_module_dict()):
+    if not module.startswith(('absl.', 'jax.', 'framework.')):
+      print(f'\nFlags of {module}:')
+      _print_flags(module)
   print('\nConfig (--config.NAME=VALUE):')
-  config = config_lib.load(_file(experiment, None))
-  print(config_lib.describe(config))
+  print(config_lib.describe(experiment.config()))
   print("\nJAX's own flags (--jax_platforms, --jax_debug_nans, ...) work too.")
   sys.exit(0)
+
+
+def _print_flags(module: str) -> None:
+  found = sorted(flags.FLAGS.flags_by_module_dict()[module], key=_name)
+  wide = max(len(flag.name) for flag in found)
+  for flag in found:
+    default = flag.default_as_str or 'none'
+    print(f'  --{flag.name:{wide}}  {flag.help} (default {default})')
 
 
 def _name(flag: flags.Flag) -> str:

@@ -1,6 +1,5 @@
 """From stored results to claims, figures, tables and the report page."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from etils import epath
 
 from framework import config as config_lib
 from framework.evidence import claims as claims_lib
+from framework.evidence.claims import Claim
 from framework.launch.experiment import Experiment
 from framework.run import results
 from framework.run.workdir import Workdir, WorkdirError
@@ -17,9 +17,9 @@ from framework.run.workdir import Workdir, WorkdirError
 __all__ = [
   'default_workdir',
   'identity',
-  'report',
   'stored_config',
   'tensorboard',
+  'write',
 ]
 
 
@@ -27,24 +27,15 @@ def identity(experiment: Experiment, config: Any) -> dict[str, Any]:
   """What makes a run this run and no other: goes into config.json."""
   return {
     'experiment': experiment.name,
-    'hash': _digest(config),
+    'hash': config_lib.identity(config),
     'config': config_lib.to_dict(config),
   }
 
 
 def default_workdir(experiment: Experiment, config: Any) -> str:
   """runs/<experiment>/<variant>-<hash>."""
-  return f'runs/{experiment.name}/{config.variant}-{_digest(config)[:8]}'
-
-
-def _digest(config: Any) -> str:
-  """The config's digest; a target file counts by content, not by name alone."""
-  digest = config_lib.digest(config)
-  target = getattr(config, 'target', None)
-  if target is None:
-    return digest
-  content = hashlib.sha256(epath.Path(target).read_bytes()).hexdigest()
-  return hashlib.sha256(f'{digest} {content}'.encode()).hexdigest()[:12]
+  digest = config_lib.identity(config)[:8]
+  return f'runs/{experiment.name}/{config.variant}-{digest}'
 
 
 def stored_config(experiment: Experiment, place: Workdir) -> Any:
@@ -71,59 +62,52 @@ def stored_config(experiment: Experiment, place: Workdir) -> Any:
     )
   # Variants of one experiment may have configs of different types.
   variant = found['config'].get('variant')
-  known = f':{variant}' if variant in experiment.variants else ''
-  own = type(config_lib.load(f'{experiment.config_file}{known}'))
+  known = variant if variant in experiment.configs else ''
+  own = type(experiment.config(known))
   config = config_lib.from_dict(own, found['config'])
-  if _digest(config) != found['hash']:
+  config_lib.check_files(config)
+  digest = config_lib.identity(config)
+  if digest != found['hash']:
     raise WorkdirError(
       f'config.json in {place.path} is not what the run was made with: its '
-      f'hash is {_digest(config)}, expected {found["hash"]}'
+      f'hash is {digest}, expected {found["hash"]}'
     )
   return config
 
 
-def report(experiment: Experiment, config: Any, place: Workdir) -> list:
-  """Makes claims, figures, results.csv and report.html; prints the table.
+def write(study: Any) -> list[Claim]:
+  """Writes claims.json, results.csv, figures and report.html of a study.
 
   Args:
-    experiment: The experiment.
-    config: The config of the run.
-    place: Its work directory, with records.
+    study: A `Study` that has been run.
 
   Returns:
-    The claims that fail.
+    The claims.
   """
-  from framework.evidence import figures as plotting
+  from framework.evidence import figures as drawing
   from framework.evidence import page
 
-  dataset = results.open(place.path)
+  place, experiment, config = study.place, study.experiment, study.config
   run = {k: v for k, v in place.read('run.json').items() if k != 'written'}
-  claims = experiment.claims(config, dataset)
-  if run['status'] in ('running', 'preempted'):
-    claims = claims_lib.unfinished(claims, run['status'])
+  # Before anything else: the records as a table, whatever claims may do.
+  place.write('results.csv', results.to_csv(study.results()))
+  claims = study.claims()
   place.write('claims.json', claims_lib.to_json(claims))
-  place.write('results.csv', results.to_csv(dataset))
   captions = {}
-  with plotting.style():
-    figures = experiment.figures(config, dataset, claims)
-    for name, (figure, caption) in figures.items():
-      plotting.save(figure, place.path / 'figures' / name)
-      captions[name] = caption
+  for name, (figure, caption) in study.figures().items():
+    with drawing.style():
+      drawing.save(figure, place.path / 'figures' / name)
+    captions[name] = caption
   page.write(
     place.path,
     title=experiment.title,
-    summary=experiment.variants[config.variant][0],
+    summary=experiment.configs[config.variant][0],
     claims=claims,
     figures=captions,
     config_text=config_lib.describe(config),
     run=run,
   )
-  print(f'\n{experiment.title}\n')
-  print(claims_lib.table(claims))
-  for name in captions:
-    print(f'figure  {place.path / "figures" / name}.png')
-  print(f'report  {place.path / "report.html"}')
-  return claims_lib.failed(claims)
+  return claims
 
 
 def tensorboard(directory: epath.PathLike) -> Callable[..., None]:

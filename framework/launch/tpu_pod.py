@@ -1,20 +1,19 @@
 """Any experiment on every worker of a Cloud TPU, again after each preemption.
 
-    python -m framework.launch.tpu_pod --tpu=NAME --zone=Z EXPERIMENT -- FLAGS
+    python -m framework.launch.tpu_pod --tpu=NAME --zone=ZONE MODULE -- FLAGS
 
 By default it only prints the commands; `--nodry_run` executes them. Workers
 find each other by themselves (`jax.distributed` on Cloud TPU); the work
 directory must be one that all of them see, a bucket.
 """
 
+import importlib.util
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 
 from absl import app, flags
-
-from experiments.__main__ import EXPERIMENTS
 
 __all__ = ['commands', 'define', 'retry']
 
@@ -56,19 +55,21 @@ def commands(
     tpu: Name of the TPU.
     zone: Its zone.
     source: What pip installs.
-    experiment: One of `experiments.__main__.EXPERIMENTS`.
+    experiment: The module that launches it, as after `python -m`, such as
+      `experiments.matrix_sensing`.
     words: Flags of the experiment, with a `--workdir` in a bucket.
 
   Returns:
     Commands as lists of words: install on all workers, run on all workers.
 
   Raises:
-    ValueError: If there is no such experiment, or the work directory is not
-      one that all workers see.
+    ValueError: If there is no such module, or the work directory is not one
+      that all workers see.
   """
-  if experiment not in EXPERIMENTS:
+  if not _found(experiment):
     raise ValueError(
-      f'experiment is {experiment!r}, expected one of {", ".join(EXPERIMENTS)}'
+      f'there is no module {experiment!r}, expected one that launches an '
+      'experiment, such as experiments.matrix_sensing'
     )
   places = [w.partition('=')[2] for w in words if w.startswith('--workdir=')]
   if not (places and places[-1].startswith('gs://')):
@@ -82,11 +83,18 @@ def commands(
     install = f'training-dynamics[tpu] @ {source}'
   else:
     install = f'{source}[tpu]'
-  run = ['python3', '-m', f'experiments.{experiment}', '--distributed=on']
+  run = ['python3', '-m', experiment, '--distributed=on']
   return [
     [*ssh, f'--command=pip install {shlex.quote(install)}'],
     [*ssh, f'--command={retry([*run, *words])}'],
   ]
+
+
+def _found(module: str) -> bool:
+  try:
+    return importlib.util.find_spec(module) is not None
+  except ModuleNotFoundError:  # of a package above it
+    return False
 
 
 def main(argv: Sequence[str]) -> None:
@@ -94,7 +102,9 @@ def main(argv: Sequence[str]) -> None:
   _, *words = argv
   given = flags.FLAGS
   if not words:
-    raise app.UsageError('name an experiment, then -- and its flags')
+    raise app.UsageError(
+      'name a module that launches an experiment, then -- and its flags'
+    )
   try:
     made = commands(given.tpu, given.zone, given.source, words[0], words[1:])
   except ValueError as error:

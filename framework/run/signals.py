@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 __all__ = ['StopRequest']
@@ -15,11 +16,18 @@ class StopRequest:
     """Nothing is asked yet."""
     self._asked = False
 
-  def install(self) -> 'StopRequest':
-    """Takes over SIGTERM and SIGINT (main thread only)."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-      signal.signal(number, self._handle)
+  def __enter__(self) -> 'StopRequest':
+    """Takes over SIGTERM and SIGINT; in a thread, which gets none, nothing."""
+    self._before = {}
+    if threading.current_thread() is threading.main_thread():
+      for number in (signal.SIGTERM, signal.SIGINT):
+        self._before[number] = signal.signal(number, self._handle)
     return self
+
+  def __exit__(self, *error: object) -> None:
+    """Gives them back."""
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
 
   def _handle(self, number: int, frame: FrameType | None) -> None:
     del frame

@@ -1,0 +1,246 @@
+"""A study: an experiment, a config and a work directory, without flags.
+
+The launcher is a shell around this class: what a notebook or a test does here
+is what the command line does after reading its flags.
+"""
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from framework import config as config_lib
+from framework.evidence import claims as claims_lib
+from framework.evidence.claims import Claim
+from framework.launch import report
+from framework.launch.experiment import Experiment, Figures, check, job_of
+from framework.run import results, runner, workdir
+from framework.run.job import Job
+from framework.run.plan import Plan
+from framework.run.progress import Progress
+from framework.run.runner import Options, Outcome
+from framework.run.signals import StopRequest
+from framework.run.workdir import Workdir, WorkdirError
+
+__all__ = ['Study']
+
+
+class Study:
+  """An experiment with a config, computed and judged in a work directory.
+
+  >>> from framework.launch import Study  # doctest: +SKIP
+  >>> study = Study(EXPERIMENT, 'quick')  # doctest: +SKIP
+  >>> study.run()  # doctest: +SKIP
+  >>> study.results()['loss'].median('seed')  # doctest: +SKIP
+  """
+
+  def __init__(
+    self,
+    experiment: Experiment,
+    config: Any = '',
+    workdir: str | None = None,
+  ):
+    """Checks experiment and config; computes and writes nothing.
+
+    Args:
+      experiment: What to study.
+      config: A config, or the name of a variant; the first one if empty.
+      workdir: Where everything goes, a local path or a bucket;
+        `runs/<experiment>/<variant>-<hash>` when None.
+
+    Raises:
+      ConfigError: If something is wrong with either, a line each.
+    """
+    check(experiment)
+    if isinstance(config, str):
+      config = experiment.config(config)
+    config_lib.validate(config)
+    config_lib.check_files(config)
+    self.experiment = experiment
+    self.config = config_lib.normalise(config)
+    if self.config.variant not in experiment.configs:
+      wanted = f'one of {", ".join(experiment.configs)}'
+      got = repr(self.config.variant)
+      problem = config_lib.Problem('config.variant', got, wanted)
+      raise config_lib.ConfigError([problem])
+    self.place = Workdir(workdir or report.default_workdir(experiment, config))
+
+  @classmethod
+  def stored(cls, experiment: Experiment, workdir: str) -> 'Study':
+    """The study that a work directory holds.
+
+    Args:
+      experiment: The experiment that it must be of.
+      workdir: The work directory.
+
+    Returns:
+      The study, with the config that it was made with.
+
+    Raises:
+      WorkdirError: If there is no run, or one of another experiment.
+      ConfigError: If the stored config is not valid here.
+    """
+    check(experiment)
+    config = report.stored_config(experiment, Workdir(workdir))
+    return cls(experiment, config, workdir)
+
+  @property
+  def path(self) -> Any:
+    """The work directory."""
+    return self.place.path
+
+  @functools.cached_property
+  def job(self) -> Job:
+    """The whole computation, built on first use.
+
+    Raises:
+      ConfigError: If a setting cannot be built, in one line.
+    """
+    with self._precision():
+      return job_of(self.experiment, self.config)
+
+  def run(
+    self,
+    *,
+    progress: str = 'auto',
+    resume: str = 'auto',
+    options: Options | None = None,
+    stop: Callable[[], bool] | None = None,
+    argv: tuple[str, ...] = (),
+    told: Callable[[str], None] = lambda line: None,
+  ) -> Outcome:
+    """Computes what is not computed yet.
+
+    Args:
+      progress: 'bar', 'log', 'none', or 'auto': a bar on a terminal.
+      resume: 'auto' goes on with a run of the same config in the work
+        directory, 'must' wants one there, 'never' moves it aside.
+      options: How it is computed: batching, checkpoints, devices.
+      stop: Asked between chunks; true saves and returns. Without it Ctrl-C
+        asks, so that an interrupted notebook cell loses nothing.
+      argv: The command line, for run.json.
+      told: Given one line on what happens.
+
+    Returns:
+      How it ended: 'done', 'preempted' (call again to go on) or 'diverged'.
+
+    Raises:
+      ConfigError: If a setting cannot be built.
+      WorkdirError: If the work directory holds another run, or is in use.
+      OSError: If the disk fails.
+    """
+    job = self.job
+    first = jax.process_index() == 0
+    resumed = first and self.place.claim(
+      report.identity(self.experiment, self.config), resume, config_lib.diff
+    )
+    before = self.place.read('run.json') if resumed else {}
+    try:
+      # Process 0 decides: what the others read may be older.
+      if _agreed(before.get('status') == 'done'):
+        told(f'already done: the results in {self.path} are used')
+        return _outcome(before or self.place.read('run.json'))
+      told(f'{"resuming" if resumed else "running"} in {self.path}')
+      with self._precision():
+        return self._compute(
+          job, before, progress, options or Options(), stop, argv
+        )
+    finally:
+      self.place.unlock()
+
+  def _compute(self, job, before, progress, options, stop, argv) -> Outcome:
+    first = jax.process_index() == 0
+    facts, began = workdir.facts(argv), time.time()
+    if first:
+      self.place.write('run.json', {**facts, 'status': 'running'})
+    with contextlib.nullcontext(stop) if stop else StopRequest() as asked:
+      outcome = runner.run(
+        job,
+        self.path,
+        options._replace(stop_requested=asked),
+        Progress(progress),
+      )
+    if first:
+      seconds = before.get('seconds', 0.0) + time.time() - began
+      record = {
+        **facts,
+        'status': outcome.status,
+        'seconds': round(seconds, 3),
+        'lanes': outcome.lanes,
+        'diverged_lanes': outcome.diverged,
+        'plans': [p._asdict() for p in outcome.plans],
+        'precision': self.config.precision,
+        'written': results.chunks(self.path),
+      }
+      self.place.write('run.json', record)
+    return outcome
+
+  def results(self) -> Any:
+    """What was recorded, an `xarray.Dataset`.
+
+    Raises:
+      WorkdirError: If nothing has been computed.
+      DamagedRecords: If something that was recorded is gone.
+    """
+    if not self.place.read('run.json'):
+      raise WorkdirError(f'there is no run in {self.path}: call run() first')
+    written = self.place.read('run.json').get('written', ())
+    lost = results.missing(self.path, written)
+    if lost:
+      raise results.DamagedRecords(
+        f'{len(lost)} chunks of the records in {self.path} are gone, e.g. '
+        f'{lost[0]}: start again with --resume=never'
+      )
+    return results.open(self.path)
+
+  def claims(self) -> list[Claim]:
+    """What theory predicts, what was measured, and whether it holds."""
+    made = self.experiment.variant(self.config).claims(
+      self.config, self.results()
+    )
+    status = self.place.read('run.json')['status']
+    if status in ('running', 'preempted'):
+      return claims_lib.unfinished(made, status)
+    return made
+
+  def figures(self) -> Figures:
+    """The figures, in the style of the house: {name: (figure, caption)}."""
+    from framework.evidence import figures
+
+    with figures.style():
+      return self.experiment.variant(self.config).figures(
+        self.config, self.results()
+      )
+
+  def report(self) -> list[Claim]:
+    """Writes claims, results.csv, figures and report.html.
+
+    Returns:
+      The claims.
+    """
+    return report.write(self)
+
+  @contextlib.contextmanager
+  def _precision(self) -> Iterator[None]:
+    """The precision of the config, whatever the program around it uses."""
+    with jax.enable_x64(self.config.precision == 'float64'):
+      yield
+
+
+def _outcome(run: dict[str, Any]) -> Outcome:
+  """How a run that is done has ended, from its run.json."""
+  plans = [Plan(**plan) for plan in run['plans']]
+  return Outcome(run['status'], run['diverged_lanes'], run['lanes'], plans)
+
+
+def _agreed(flag: bool) -> bool:
+  """Process 0's flag, on all processes."""
+  if jax.process_count() == 1:
+    return flag
+  from jax.experimental import multihost_utils
+
+  return bool(multihost_utils.broadcast_one_to_all(np.asarray(flag)))
