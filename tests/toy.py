@@ -7,13 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from framework.descent import (
-  DescentState,
-  descent,
-  minibatch,
-  module_init,
-  module_loss,
-)
+from framework.supervised import supervised
 from framework.system import System
 
 
@@ -159,21 +153,15 @@ class Net(nn.Module):
 
 def net(batch: int | None = None, width: int = 4, dtype=jnp.float64) -> System:
   """A flax network on eight points with Adam; minibatches if asked for."""
-  module = Net(width, dtype)
 
   def sample(key, hp):
     x = draw(key, (8, 2), dtype)
     return {'x': x, 'y': jnp.sin(x[:, 0])}
 
-  loss = module_loss(module, optax.losses.squared_error)
-  rule = descent(
-    module_init(module),
-    loss,
+  return supervised(
+    sample,
+    Net(width, dtype),
+    optax.losses.squared_error,
     lambda hp: optax.adam(hp.lr),
-    batch=minibatch(batch) if batch else None,
+    batch=batch,
   )
-
-  def observe(state: DescentState, problem, hp):
-    return {'loss': loss(state.params, problem, hp)}
-
-  return System(sample, *rule, observe)
