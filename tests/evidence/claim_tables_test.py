@@ -135,13 +135,13 @@ def test_table():
     untestable(predicted='grows')._replace(id='limit'),
   ]
   assert claims.table(some).splitlines() == [
-    'id        predicted  measured ± stderr   tolerance    verdict',
-    'exponent  -2         -1.988 ± 0 (n = 2)  ± 0.04       holds',
+    'id        kind   predicted  measured ± stderr   tolerance    verdict',
+    'exponent  paper  -2         -1.988 ± 0 (n = 2)  ± 0.04       holds',
     '  It is so. [Theorem 1]',
-    'a.b       [1, 2]     3                   mean inside  fails',
+    'a.b       paper  [1, 2]     3                   mean inside  fails',
     '  It is so. [Theorem 1]',
     '  fails: 1 above 2',
-    'limit     grows      -                                not testable',
+    'limit     paper  grows      -                                not testable',
     '  It is so. [Theorem 1]',
     '  not testable: needs n = 10^5, has 10^3',
     '',
@@ -180,6 +180,6 @@ def test_html_is_escaped_and_classed():
   assert [row.find('./td/code').text for row in rows] == ['a', 'b', 'c<d', 'e']
   assert [''.join(row.itertext()).count(evil) for row in rows] == [0, 2, 2, 2]
   cells = [''.join(cell.itertext()).strip() for cell in rows[1]]
-  assert cells[1:3] == ['≤ 1', '2 ± 0 (n = 2)']
-  assert cells[4] == 'fails 1 above 1'
+  assert cells[1:4] == ['paper', '≤ 1', '2 ± 0 (n = 2)']
+  assert cells[5] == 'fails 1 above 1'
   assert root.find('caption').text == '2 hold, 1 fail, 1 not testable'

@@ -66,7 +66,8 @@ def test_fields():
   np.testing.assert_allclose(claim.stderr, 0.2 / math.sqrt(3))
   assert (claim.tolerance, claim.derivation) == ('± 0.2', 'O(η)')
   assert (claim.verdict, claim.reason, claim.n) == ('holds', '', 3)
-  assert {type(x) for x in claim} == {str, float, int}
+  assert {type(x) for x in claim} == {str, float, int, bool}
+  assert (claim.kind, claim.headline) == ('paper', False)
   assert at_most(1, 0).predicted == (-math.inf, 1)
   assert at_least(1, 0).predicted == (1, math.inf)
   assert within(1, 2, 0).predicted == (1, 2)
@@ -125,10 +126,60 @@ def test_what_is_not_recorded_yet_is_not_testable():
     at_most(2, [1, 1]),
   ]
   now = claims.unfinished(made, 'running')
-  verdicts = [c.verdict for c in now]
-  assert verdicts == ['not testable', 'not testable', 'fails', 'holds']
-  assert now[0].reason == 'the run is running: 1 of 2 samples not finite'
-  assert now[2:] == made[2:]
+  assert {c.verdict for c in now} == {'not testable'}
+  assert [c.reason for c in now] == [
+    'the run is running; so far 1 of 2 samples not finite',
+    'the run is running; so far 1 of 3 samples not finite',
+    'the run is running; so far 1 above 2',
+    'the run is running; so far it would hold',
+  ]
+  assert [c.measured for c in now] == [c.measured for c in made]
+  known = [untestable(), fact(1)]
+  assert claims.unfinished(known, 'running') == known
+
+
+def fact(value, **kwargs):
+  return claims.fact(*TEXTS, value, **kwargs)
+
+
+def test_a_fact_neither_holds_nor_fails():
+  for value in (3, math.nan, math.inf):
+    claim = fact(value, wanted='≥ 5')
+    assert (claim.verdict, claim.kind) == ('fact', 'fact')
+    assert claims.failed([claim]) == []
+  assert '0 hold, 0 fail, 0 not testable, 1 facts' in claims.table([fact(3)])
+
+
+def test_a_strict_bound_leaves_its_end_out():
+  for make, end, inside in (
+    (claims.at_most, 1, 0.9),
+    (claims.at_least, 1, 1.1),
+  ):
+    for each in (False, True):
+      for x, verdict in ((end, 'fails'), (inside, 'holds')):
+        claim = make(*TEXTS, end, x, each=each, strict=True, **WHY)
+        assert claim.verdict == verdict, (make, each, x)
+        assert bool(claim.reason) == (verdict == 'fails')
+
+
+@pytest.mark.parametrize('kind', ['fact', 'law', ''])
+def test_a_claim_is_of_a_known_kind(kind):
+  with pytest.raises(ValueError, match=r'kind is .* expected one of theorem'):
+    claims.at_most(*TEXTS, 1, 0, kind=kind, **WHY)
+  with pytest.raises(ValueError, match='kind is'):
+    untestable(kind=kind)
+
+
+@pytest.mark.parametrize('kind', claims.KINDS[:-1])
+def test_kind_and_headline_are_kept(kind):
+  made = [
+    claims.equals(*TEXTS, 1, 1, kind=kind, headline=True, **WHY),
+    claims.within(*TEXTS, 0, 1, 1, kind=kind, headline=True, **WHY),
+    claims.at_most(*TEXTS, 1, 1, kind=kind, headline=True, **WHY),
+    claims.at_least(*TEXTS, 1, 1, kind=kind, headline=True, **WHY),
+    untestable(kind=kind, headline=True),
+  ]
+  assert [(c.kind, c.headline) for c in made] == [(kind, True)] * 5
 
 
 def test_no_samples_never_hold():
