@@ -18,14 +18,25 @@ from framework.system import System
 
 __all__ = [
   'Arm',
+  'Attributes',
   'Job',
   'Unit',
+  'attributes',
   'check',
   'grids',
   'start',
   'units',
   'variables',
 ]
+
+
+Attributes = Mapping[str, Mapping[str, str]]  # {observation: {'units': ...}}
+
+# What every run records beside the observations of its system.
+_OWN: Attributes = {
+  'diverged_at': {'long_name': 'first non-finite record', 'units': 'step'},
+  'time': {'long_name': 'steps', 'units': 'step'},
+}
 
 
 class Arm(NamedTuple):
@@ -36,6 +47,7 @@ class Arm(NamedTuple):
   data: PyTree = None  # shared arrays for `system.sample`
   final: Callable[..., dict] | None = None  # (state, problem, hp) -> {name: x}
   notes: Mapping[str, str] = {}  # what was chosen for it, and why
+  attributes: Attributes = {}  # of its observations
 
 
 class Job(NamedTuple):
@@ -43,7 +55,7 @@ class Job(NamedTuple):
 
   arms: Sequence[Arm]  # one for each of `layout.structures`
   layout: results.Layout
-  attributes: Mapping[str, Mapping[str, str]] = {}  # {observation: {units: ..}}
+  attributes: Attributes = {}  # of what arms say nothing of
 
 
 class Unit(NamedTuple):
@@ -64,6 +76,14 @@ class Unit(NamedTuple):
     """Without the lanes that only fill up the block."""
     seeds, points = self.seeds, self.points
     return x[: seeds.stop - seeds.start, : points.stop - points.start]
+
+
+def attributes(job: Job) -> Attributes:
+  """Units and long names of all observations."""
+  found = {**_OWN, **job.attributes}
+  for arm in job.arms:
+    found |= arm.attributes
+  return found
 
 
 def check(job: Job) -> None:

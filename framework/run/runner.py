@@ -131,7 +131,10 @@ class _Run:
     self.store = None
     if self.writes:
       self.store = results.Records(
-        workdir, self.layout, job_lib.variables(job), job.attributes
+        workdir,
+        self.layout,
+        job_lib.variables(job),
+        job_lib.attributes(job),
       )
     self.checkpoints = Checkpoints(
       epath.Path(workdir) / 'checkpoints', options.keep
