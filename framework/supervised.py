@@ -72,7 +72,8 @@ def supervised(
       beside the loss; may ask for `hp`.
     probes: {name: `View` -> array}, observed too.
     start: (variables, problem, hp) -> variables, by collection: what is made of
-      the module's own to start from; scaled by hp, or stored ones.
+      the module's own to start from; scaled by hp, or stored ones. A collection
+      that the module does not know is kept for probes.
     trained: The collection of variables that the rule moves. Adapters in one of
       their own are trained alone by naming it here.
     mutable: Collections that a training step changes: all but the trained one
@@ -115,7 +116,7 @@ def supervised(
     if name.removeprefix('test_') in taken:
       raise ValueError(f'{name} is the name of another observation')
     taken.add(name)
-  if isinstance(batch, int):
+  if batch is not None and not callable(batch):
     check_sizes(batch=batch)
     batch = minibatch(batch, rows=_rows)
   stepping, observing = modes or _modes(module)
