@@ -183,5 +183,8 @@ def _options(listener: Any) -> runner.Options:
 
 
 def _said(error: Exception, code: int) -> int:
+  """One line; where it comes from is shown under --verbosity=1."""
+  if flags.FLAGS.is_parsed() and flags.FLAGS.verbosity > 0:
+    traceback.print_exception(error)
   print(f'error: {error}', file=sys.stderr)
   return code

@@ -259,7 +259,11 @@ def _built(make: Callable[[Any], Any], config: Any) -> Any:
   except ConfigError:
     raise
   except ValueError as error:
-    raise ConfigError([Problem('config', str(error), '')]) from None
+    raise ConfigError([Problem('config', str(error), '')]) from error
+  except Exception as error:  # of the experiment's own code, of any kind
+    name = getattr(make, '__name__', 'function')
+    got = f'{type(error).__name__}: {error}{_where(error)}'
+    raise ConfigError([Problem(f'{name}(config)', got, '')]) from error
 
 
 def _names(hp: Any) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ is what the command line does after reading its flags.
 """
 
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator
@@ -48,7 +49,8 @@ class Study:
 
     Args:
       experiment: What to study.
-      config: A config, or the name of a variant; the first one if empty.
+      config: A config, or the name of a variant; the first one if empty. A
+        config that names no variant is of the first.
       workdir: Where everything goes, a local path or a bucket;
         `runs/<experiment>/<variant>-<hash>` when None.
 
@@ -58,6 +60,9 @@ class Study:
     check(experiment)
     if isinstance(config, str):
       config = experiment.config(config)
+    if not config.variant:  # made by hand: of the first
+      first = next(iter(experiment.configs))
+      config = dataclasses.replace(config, variant=first)
     config_lib.validate(config)
     config_lib.check_files(config)
     self.experiment = experiment

@@ -47,7 +47,7 @@ class Arm(NamedTuple):
   data: PyTree = None  # shared arrays for `system.sample`
   final: Callable[..., dict] | None = None  # (state, problem, hp) -> {name: x}
   notes: Mapping[str, str] = {}  # what was chosen for it, and why
-  attributes: Attributes = {}  # of its observations
+  attributes: Mapping[str, Mapping[str, str]] = {}  # units of observations
 
 
 class Job(NamedTuple):
@@ -55,7 +55,7 @@ class Job(NamedTuple):
 
   arms: Sequence[Arm]  # one for each of `layout.structures`
   layout: results.Layout
-  attributes: Attributes = {}  # of what arms say nothing of
+  attributes: Mapping[str, Mapping[str, str]] = {}  # that no arm has
 
 
 class Unit(NamedTuple):
