@@ -25,6 +25,7 @@ from jaxtyping import PyTree
 
 from framework.mup.infshape import by_path
 from framework.mup.multipliers import ByPath, Multipliers, number_of, scaled
+from framework.optimizers.adam import scale_by_smooth_adam
 
 __all__ = [
   'add_decay_by_tensor',
@@ -229,7 +230,7 @@ def mu_adam(
   Array([-0.025], dtype=float...)
   """
   return mup(
-    optax.scale_by_adam(b1, b2, eps),
+    scale_by_smooth_adam(b1, b2, eps),
     learning_rate,
     mults,
     weight_decay=weight_decay,
@@ -271,7 +272,7 @@ def mu_adamw(
   Array([-0.05], dtype=float...)
   """
   return mup(
-    optax.scale_by_adam(b1, b2, eps),
+    scale_by_smooth_adam(b1, b2, eps),
     learning_rate,
     mults,
     weight_decay=weight_decay,

@@ -6,7 +6,7 @@ None of them wraps an optimiser; all are written for one run and take traced
 numbers, so that every one of their numbers can be a lane.
 """
 
-from framework.optimizers.adam import scale_by_adam
+from framework.optimizers.adam import scale_by_adam, scale_by_smooth_adam
 from framework.optimizers.grokfast import grokfast_ema, grokfast_ma
 from framework.optimizers.masks import freeze, from_step
 from framework.optimizers.matching import match_norm, normalize_by_global_norm
@@ -22,4 +22,5 @@ __all__ = [
   'perp_grad',
   'project',
   'scale_by_adam',
+  'scale_by_smooth_adam',
 ]

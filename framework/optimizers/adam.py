@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-__all__ = ['AdamState', 'scale_by_adam']
+__all__ = ['AdamState', 'scale_by_adam', 'scale_by_smooth_adam']
 
 _Number = float | Float[Array, '']
 
@@ -114,3 +114,42 @@ def scale_by_adam(
     return updates, AdamState(count, mu, nu)
 
   return optax.GradientTransformation(init, update)
+
+
+def scale_by_smooth_adam(
+  b1: _Number = 0.9, b2: _Number = 0.999, eps: _Number = 1e-8
+) -> optax.GradientTransformation:
+  """Adam of optax, with a derivative where a gradient has always been zero.
+
+      u = m̂/(√(v̂ + r) + ε),   r the smallest normal number of the dtype
+
+  √v̂ has an infinite derivative at 0, and the derivative of a run in its
+  learning rate is 0 ∞ there, not a number: with a readout that starts from zero
+  the hidden layers have no gradient, and the run has no derivative from its
+  first step on. r is lost beside every other v̂, and √r = 1e-19 beside ε: no bit
+  of u changes in float32 for ε above 1e-11.
+
+  Args:
+    b1: Decay β_1 of the mean.
+    b2: Decay β_2 of the mean square.
+    eps: ε.
+
+  Returns:
+    A transformation with the state of `optax.scale_by_adam`.
+
+  >>> rule, still = scale_by_smooth_adam(), jnp.zeros(1)
+  >>> print(jax.jacobian(lambda g: rule.update(g, rule.init(g))[0])(still))
+  [[1.e+08]]
+  """
+
+  def inner(root: float) -> optax.GradientTransformation:
+    return optax.scale_by_adam(b1, b2, eps, eps_root=root)
+
+  def update(updates: PyTree, state: Any, params: PyTree = None):
+    kinds = {g.dtype for g in jax.tree.leaves(updates)}
+    # Moments in half precision are divided in it, where this r may be 0.
+    wide = (jnp.promote_types(kind, jnp.float32) for kind in kinds)
+    root = max((float(jnp.finfo(kind).tiny) for kind in wide), default=0.0)
+    return inner(root).update(updates, state, params)
+
+  return optax.GradientTransformation(inner(0.0).init, update)

@@ -1,12 +1,14 @@
 """Adam, and the trap that flushed denormal squares are."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from framework.optimizers import scale_by_adam
+from framework.optimizers import scale_by_adam, scale_by_smooth_adam
 
 
 def first_step(g, gradient_scale, **options):
@@ -87,3 +89,54 @@ def test_moments_may_be_wider_than_parameters():
 def test_other_scales_are_refused(scale):
   with pytest.raises(ValueError, match=f'gradient_scale is {scale}'):
     scale_by_adam(gradient_scale=scale)
+
+
+@pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float32, jnp.float64])
+@pytest.mark.parametrize('size', [1.0, 1e-8, 1e-15, 1e-25])
+def test_the_smooth_root_changes_no_bit(dtype, size):
+  rules = [scale_by_smooth_adam(), optax.scale_by_adam()]
+  rows = size * jax.random.normal(jax.random.key(0), (4, 500), dtype)
+  rows = rows.at[:, :3].set(0)
+  states = [rule.init(rows[0]) for rule in rules]
+  steps = [jax.jit(rule.update) for rule in rules]
+  for g in rows:
+    (a, states[0]), (b, states[1]) = (
+      step(g, state) for step, state in zip(steps, states, strict=True)
+    )
+    np.testing.assert_array_equal(a, b)
+  assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+  assert np.any(a != 0)
+
+
+def moved(rule, lr, dtype):
+  """w after steps along g = lr k, so 0 in the first: a gradient that wakes."""
+
+  def body(k, carry):
+    w, state = carry
+    u, state = rule.update(lr * k * jnp.ones_like(w), state)
+    return w - lr * u, state
+
+  w = jnp.ones(2, dtype)
+  return jax.lax.fori_loop(0, 4, body, (w, rule.init(w)))[0]
+
+
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.float64])
+@pytest.mark.parametrize('ours', [scale_by_adam, scale_by_smooth_adam])
+def test_a_gradient_that_was_zero_has_a_derivative(ours, dtype):
+  """That of optax's own is not a number from the first step on."""
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def slope(make, lr):
+    one = jnp.ones((), dtype)
+    return jax.jvp(lambda x: moved(make(), x, dtype), (lr,), (one,))
+
+  lr, h = jnp.asarray(0.1, dtype), 1e-4
+  value, got = slope(ours, lr)
+  high, low = (slope(ours, lr + x)[0] for x in (h, -h))
+  tolerance = 1e-2 if dtype == jnp.float32 else 1e-6
+  np.testing.assert_allclose(
+    got, (high - low) / (2 * h), rtol=tolerance, atol=0
+  )
+  theirs, nothing = slope(optax.scale_by_adam, lr)
+  np.testing.assert_allclose(theirs, value, rtol=1e-6, atol=0)
+  assert np.all(np.isnan(nothing))
