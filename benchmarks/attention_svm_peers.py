@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import svm
 from framework.systems import attention_svm as dynamics
 from framework.systems.attention_svm import instances
 from framework.systems.attention_svm.layer import weights_of
+from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = [
   'Task',
@@ -168,7 +168,7 @@ def ours_solve(task: Task, norm: str) -> Callable[[int], Any]:
   """Repeats a batch of solves for the best tokens: s batches -> norms."""
 
   def one(X, Z, gamma):
-    rows = sc.margin_rows(X, Z, jnp.argmax(gamma, -1))
+    rows = margin_rows(X, Z, jnp.argmax(gamma, -1))
     return svm(rows, norm, queries=len(Z)).certificate.primal
 
   go = jax.jit(jax.vmap(one))

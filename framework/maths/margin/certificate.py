@@ -15,10 +15,16 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from framework.maths.margin import norms as svm_norms
-from framework.maths.margin import rows as sc
+from framework.maths.margin.norms import norm_named
+from framework.maths.margin.rows import Constraints, combine, margins
 
-__all__ = ['Certificate', 'Solution', 'certify']
+__all__ = [
+  'Certificate',
+  'Solution',
+  'certify',
+  'farkas_residual',
+  'limits',
+]
 
 
 class Certificate(NamedTuple):
@@ -55,18 +61,18 @@ def limits(dtype: jnp.dtype) -> tuple[float, float]:
   return 1e-3, 1e-4
 
 
-def row_size(rows: sc.Constraints) -> Float[Array, '']:
+def row_size(rows: Constraints) -> Float[Array, '']:
   """Largest row: max ‖A_r‖_F = max ‖d_r‖ ‖z_r‖."""
   square = jnp.sum(rows.D**2, 1) * jnp.sum(rows.Z**2, 1)
   return jnp.sqrt(jnp.max(square, initial=0))
 
 
 def farkas_residual(
-  multipliers: Float[Array, ' m'], rows: sc.Constraints
+  multipliers: Float[Array, ' m'], rows: Constraints
 ) -> Float[Array, '']:
   """‖Σ λ_r A_r‖_F / (bᵀλ max ‖A_r‖_F); infinite where bᵀλ is not positive."""
   value = rows.bound @ multipliers
-  size = jnp.sqrt(jnp.sum(sc.combine(multipliers, rows) ** 2))
+  size = jnp.sqrt(jnp.sum(combine(multipliers, rows) ** 2))
   total = value * jnp.maximum(row_size(rows), jnp.finfo(value.dtype).tiny)
   return jnp.where(value > 0, size / jnp.where(value > 0, total, 1), jnp.inf)
 
@@ -74,7 +80,7 @@ def farkas_residual(
 def certify(
   W: Float[Array, 'd q'],
   multipliers: Float[Array, ' m'],
-  rows: sc.Constraints,
+  rows: Constraints,
   norm: str,
   iterations: Int[Array, ''] | int = 0,
 ) -> Solution:
@@ -84,7 +90,7 @@ def certify(
     W: A candidate.
     multipliers: Candidates for λ; their signs are put right.
     rows: The constraints.
-    norm: Which norm is least, a key of `svm_norms.NORMS`.
+    norm: Which norm is least, a key of `norms.NORMS`.
     iterations: What the solver took.
 
   Returns:
@@ -94,22 +100,23 @@ def certify(
   Raises:
     ValueError: If there is no such norm.
 
-  >>> rows = sc.constraints(jnp.eye(2), jnp.ones((2, 1)))
+  >>> from framework.maths.margin.rows import constraints
+  >>> rows = constraints(jnp.eye(2), jnp.ones((2, 1)))
   >>> W = jnp.array([[2.0], [2.0]])
   >>> solution = certify(W, jnp.ones(2), rows, 'frobenius')
   >>> print(solution.W.T, solution.certificate.gap.round(6))
   [[1. 1.]] 0.0
   """
-  value, dual_value = svm_norms.norm_named(norm)
+  value, dual_value = norm_named(norm)
   inequality = rows.present & ~rows.equality
   strict = inequality & (rows.bound > 0)
-  ratio = sc.margins(W, rows) / jnp.where(strict, rows.bound, 1)
+  ratio = margins(W, rows) / jnp.where(strict, rows.bound, 1)
   least = jnp.min(jnp.where(strict, ratio, jnp.inf), initial=jnp.inf)
   # Scaling keeps homogeneous rows only.
   free = jnp.all(jnp.where(rows.equality, rows.bound, 0) == 0)
   free &= (least > 0) & jnp.isfinite(least)
   W = jnp.where(free, W / jnp.where(free, least, 1), W)
-  margin = sc.margins(W, rows)
+  margin = margins(W, rows)
   missed = jnp.where(
     rows.equality, jnp.abs(margin - rows.bound), rows.bound - margin
   )
@@ -122,7 +129,7 @@ def certify(
   lam = jnp.where(inequality, jnp.maximum(multipliers, 0), multipliers)
   lam = jnp.where(rows.present & jnp.isfinite(lam), lam, 0)
   farkas = farkas_residual(lam, rows)
-  total, length = rows.bound @ lam, dual_value(sc.combine(lam, rows))
+  total, length = rows.bound @ lam, dual_value(combine(lam, rows))
   some = (total > 0) & (length > 0)
   bound = jnp.where(some, total / jnp.where(some, length, 1), 0)
   bound = jnp.where((total > 0) & (length == 0), jnp.inf, bound)

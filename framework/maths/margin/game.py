@@ -9,13 +9,17 @@ import jax.numpy as jnp
 
 from framework.maths.margin import interior_point as ip
 from framework.maths.margin import posed
-from framework.maths.margin import rows as sc
 from framework.maths.margin.posed import Posed
+from framework.maths.margin.rows import (
+  Constraints,
+  combine,
+  margins,
+)
 
 __all__ = ['l1', 'nuclear']
 
 
-def nuclear(rows: sc.Constraints) -> Posed:
+def nuclear(rows: Constraints) -> Posed:
   """The game in (λ, t), with [[t I, −M], [−Mᵀ, t I]] ⪰ 0 for ‖M‖_op ≤ t.
 
   The off-diagonal block of the matrix multiplier is W/2.
@@ -34,7 +38,7 @@ def nuclear(rows: sc.Constraints) -> Posed:
     (Xd, Xz, Xw), (Kd, Kz, Kw) = quadratic(X), quadratic(K)
     mixed = Xw.T * Kw
     XK = X @ K
-    side = -sc.margins(XK[:d, d:] + XK[d:, :d].T, rows)
+    side = -margins(XK[:d, d:] + XK[d:, :d].T, rows)
     block = Xz * Kd + Xd * Kz + mixed + mixed.T
     return posed.border(block, side, jnp.trace(XK))
 
@@ -43,10 +47,10 @@ def nuclear(rows: sc.Constraints) -> Posed:
 
   def apply(y):
     t = y[-1] * jnp.eye(N, dtype=y.dtype)
-    return t - posed.off_diagonal(sc.combine(y[:-1], rows))
+    return t - posed.off_diagonal(combine(y[:-1], rows))
 
   def adjoint(X):
-    return jnp.append(-2 * sc.margins(X[:d, d:], rows), jnp.trace(X))
+    return jnp.append(-2 * margins(X[:d, d:], rows), jnp.trace(X))
 
   program = ip.Program(
     P=None,
@@ -63,7 +67,7 @@ def nuclear(rows: sc.Constraints) -> Posed:
     unbounded=lambda y, z: proved(y[:-1]),
   )
   lam = posed.even(rows)
-  t = 2 * jnp.sqrt(jnp.sum(sc.combine(lam, rows) ** 2)) + 1e-3
+  t = 2 * jnp.sqrt(jnp.sum(combine(lam, rows) ** 2)) + 1e-3
   start = ip.Start(
     jnp.append(lam, t),
     jnp.append(lam, 0),
@@ -73,7 +77,7 @@ def nuclear(rows: sc.Constraints) -> Posed:
   return Posed(program, start, lambda it: (2 * it.X[:d, d:], it.y[:-1]))
 
 
-def l1(rows: sc.Constraints) -> Posed:
+def l1(rows: Constraints) -> Posed:
   """The game in (λ, t), with −t ≤ M_ij ≤ t: a linear program."""
   A = posed.matrices(rows)
   m, k = A.shape

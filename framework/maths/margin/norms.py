@@ -1,13 +1,14 @@
-"""Norms whose balls optimisers select, and their duals.
+"""Norms of matrices and their duals, ‖M‖° = max ⟨M, W⟩ over ‖W‖ ≤ 1.
 
-    Frobenius: gradient descent on W.      Dual: Frobenius.
-    nuclear:   gradient descent on (K, Q). Dual: spectral.
-    spectral:  spectral descent.           Dual: nuclear.
-    linf:      sign descent, max |W_ij|.   Dual: l1.
-    l1:        coordinate descent.         Dual: linf.
+    name       ‖W‖                  dual       steepest descent in it
+    frobenius  √(Σ W_ij²)           frobenius  gradient descent, normalised
+    nuclear    Σ σ_i                spectral   rank-one steps
+    spectral   σ_1                  nuclear    orthogonalised steps (Muon)
+    linf       max |W_ij|           l1         sign descent
+    l1         Σ |W_ij|             linf       coordinate descent
 
-That a normalised method of steepest descent in a norm maximises the margin in
-that norm is a theorem for linear models and a question for attention.
+A norm is a name here, not a function: each needs a convex program of its own,
+see `programs`.
 """
 
 from collections.abc import Callable

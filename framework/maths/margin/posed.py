@@ -6,9 +6,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from framework.maths.margin import certificate as cert
 from framework.maths.margin import interior_point as ip
-from framework.maths.margin import rows as sc
+from framework.maths.margin.certificate import farkas_residual, limits
+from framework.maths.margin.rows import (
+  Constraints,
+)
 
 __all__ = [
   'Posed',
@@ -31,18 +33,18 @@ class Posed(NamedTuple):
   read: Callable[[ip.Iterate], tuple[Float[Array, 'd q'], Float[Array, ' m']]]
 
 
-def inequality(rows: sc.Constraints) -> Bool[Array, ' m']:
+def inequality(rows: Constraints) -> Bool[Array, ' m']:
   """Rows that are present and no equations."""
   return rows.present & ~rows.equality
 
 
-def proved(rows: sc.Constraints) -> Callable:
+def proved(rows: Constraints) -> Callable:
   """Whether multipliers prove that no W satisfies the rows."""
-  _, proof = cert.limits(rows.D.dtype)
-  return lambda lam: cert.farkas_residual(lam, rows) <= 0.1 * proof
+  _, proof = limits(rows.D.dtype)
+  return lambda lam: farkas_residual(lam, rows) <= 0.1 * proof
 
 
-def even(rows: sc.Constraints) -> Float[Array, ' m']:
+def even(rows: Constraints) -> Float[Array, ' m']:
   """λ with bᵀλ = 1, the same for all inequalities."""
   lam = jnp.where(inequality(rows), 1, jnp.sign(rows.bound))
   total = rows.bound @ lam
@@ -77,6 +79,6 @@ def off_diagonal(M: Float[Array, 'd q']) -> Float[Array, 'N N']:
   )
 
 
-def matrices(rows: sc.Constraints) -> Float[Array, 'm k']:
+def matrices(rows: Constraints) -> Float[Array, 'm k']:
   """The A_r themselves, flattened."""
   return (rows.D[:, :, None] * rows.Z[:, None, :]).reshape(len(rows.D), -1)

@@ -8,13 +8,15 @@ from jaxtyping import Array, Float
 
 from framework.maths.margin import interior_point as ip
 from framework.maths.margin import posed
-from framework.maths.margin import rows as sc
 from framework.maths.margin.posed import Posed
+from framework.maths.margin.rows import (
+  Constraints,
+)
 
 __all__ = ['linf', 'spectral']
 
 
-def spectral(rows: sc.Constraints) -> Posed:
+def spectral(rows: Constraints) -> Posed:
   """The margin in (W, γ), with [[I, W], [Wᵀ, I]] ⪰ 0."""
   A = posed.matrices(rows)
   d, q = shape = rows.D.shape[1], rows.Z.shape[1]
@@ -41,14 +43,14 @@ def spectral(rows: sc.Constraints) -> Posed:
   return _margin(rows, A, 0, cone, 1 / N)
 
 
-def linf(rows: sc.Constraints) -> Posed:
+def linf(rows: Constraints) -> Posed:
   """The margin in (W, γ), with −1 ≤ W_ij ≤ 1: a linear program."""
   A = posed.matrices(rows)
   return _margin(rows, A, A.shape[1], None, 0.0)
 
 
 def _margin(
-  rows: sc.Constraints,
+  rows: Constraints,
   A: Float[Array, 'm k'],
   boxed: int,
   cone: ip.Cone | None,

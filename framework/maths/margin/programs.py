@@ -14,10 +14,14 @@ import jax.numpy as jnp
 
 from framework.maths.margin import interior_point as ip
 from framework.maths.margin import posed
-from framework.maths.margin import rows as sc
 from framework.maths.margin.game import l1, nuclear
 from framework.maths.margin.posed import Posed
 from framework.maths.margin.primal import linf, spectral
+from framework.maths.margin.rows import (
+  Constraints,
+  combine,
+  gram,
+)
 
 __all__ = [
   'PROGRAMS',
@@ -30,11 +34,11 @@ __all__ = [
 ]
 
 
-def frobenius(rows: sc.Constraints) -> Posed:
+def frobenius(rows: Constraints) -> Posed:
   """Min ½ λᵀG λ − bᵀλ over λ ≥ 0."""
   some, proved = posed.inequality(rows), posed.proved(rows)
   program = ip.Program(
-    P=sc.gram(rows),
+    P=gram(rows),
     c=-rows.bound,
     rows=ip.Rows(
       apply=lambda y: y,
@@ -49,7 +53,7 @@ def frobenius(rows: sc.Constraints) -> Posed:
   )
   ones = jnp.where(some, 1, jnp.zeros_like(rows.bound))
   start = ip.Start(ones, ones, ones)
-  return Posed(program, start, lambda it: (sc.combine(it.y, rows), it.y))
+  return Posed(program, start, lambda it: (combine(it.y, rows), it.y))
 
 
 PROGRAMS = {

@@ -1,9 +1,9 @@
-"""Hard-margin attention: the matrix of least norm with given margins.
+"""The hard-margin problem: the matrix of least norm with given margins.
 
     W = argmin ‖W‖  s.t.  ⟨A_r, W⟩ ≥ b_r  (or = b_r)
 
 in the Frobenius, nuclear, spectral, l1 or linf norm. Every solution carries
-bounds that prove it: see `svm_certificate`. All functions are unbatched, to be
+bounds that prove it: see `certificate`. All functions are unbatched, to be
 vmapped; on a CPU a batch is a loop, in which each problem stops by itself.
 """
 
@@ -18,21 +18,21 @@ from jaxtyping import Array, Float
 
 from framework.maths import linalg
 from framework.maths.linalg import one_by_one
-from framework.maths.margin import certificate as svm_certificate
 from framework.maths.margin import interior_point
-from framework.maths.margin import rows as sc
+from framework.maths.margin.certificate import Solution, certify
 from framework.maths.margin.norms import norm_named
 from framework.maths.margin.programs import PROGRAMS
+from framework.maths.margin.rows import Constraints, combine, gram, margins
 
 __all__ = ['least_norm', 'neighbours', 'svm']
 
 
 def svm(
-  rows: sc.Constraints,
+  rows: Constraints,
   norm: str = 'frobenius',
   queries: int | None = None,
   max_iterations: int = 60,
-) -> svm_certificate.Solution:
+) -> Solution:
   """The matrix of least norm that satisfies all rows.
 
   W is unique in the Frobenius norm; in others it may not be, and is then one of
@@ -55,11 +55,12 @@ def svm(
   Raises:
     ValueError: If there is no such norm, or a count is not positive.
 
-  >>> rows = sc.constraints(jnp.eye(2), jnp.ones((2, 1)))
+  >>> from framework.maths.margin.rows import constraints
+  >>> rows = constraints(jnp.eye(2), jnp.ones((2, 1)))
   >>> solution = svm(rows)
   >>> print(solution.W.T.round(4), solution.certificate.feasible)
   [[1. 1.]] True
-  >>> opposite = sc.constraints(jnp.array([[1.0], [-1.0]]), jnp.ones((2, 1)))
+  >>> opposite = constraints(jnp.array([[1.0], [-1.0]]), jnp.ones((2, 1)))
   >>> print(svm(opposite).W, svm(opposite).certificate.infeasible)
   [[nan]] True
   """
@@ -77,7 +78,7 @@ def _solver(norm: str, queries: int | None, max_iterations: int) -> Callable:
   """Fields of constraints -> solution."""
 
   def run(*fields):
-    rows = sc.Constraints(*fields)
+    rows = Constraints(*fields)
     scaled, size = _normalised(rows)
     spans: Any = None
     if norm in ('nuclear', 'spectral'):
@@ -91,12 +92,12 @@ def _solver(norm: str, queries: int | None, max_iterations: int) -> Callable:
     if spans is not None:
       W = spans[0] @ W @ spans[1].T
     W = jnp.where(jnp.any(rows.bound != 0), W * size, 0)
-    return svm_certificate.certify(W, multipliers, rows, norm, it.iterations)
+    return certify(W, multipliers, rows, norm, it.iterations)
 
   return jax.jit(one_by_one(run))
 
 
-def _normalised(rows: sc.Constraints) -> tuple[sc.Constraints, Array]:
+def _normalised(rows: Constraints) -> tuple[Constraints, Array]:
   """Rows of size one at most, and what their W is to be multiplied with."""
 
   def size(F):
@@ -144,7 +145,7 @@ def _differentiable(
         "'frobenius'; `least_norm` has one in every norm"
       )
     solution = solve(*primals)
-    return solution, _derivative(sc.Constraints(*primals), solution, tangents)
+    return solution, _derivative(Constraints(*primals), solution, tangents)
 
   return solve
 
@@ -153,25 +154,25 @@ def _derivative(rows, solution, tangents):
   """d(λ, W) where G_SS λ_S = b_S for the active rows S."""
   W, lam, certificate = solution
   dD, dZ, db = tangents[:3]
-  slack = sc.margins(W, rows) - rows.bound
+  slack = margins(W, rows) - rows.bound
   size = jnp.sum(rows.D**2, 1) * jnp.sum(rows.Z**2, 1)
   active = rows.equality | (rows.present & (lam * size > slack))
   both = active[:, None] & active[None]
-  G = jnp.where(both, sc.gram(rows), 0)
+  G = jnp.where(both, gram(rows), 0)
   ridge = 30 * jnp.finfo(G.dtype).eps * jnp.diagonal(G)
   G += jnp.diag(jnp.where(active, ridge, 1))
   # The inverse, so that what acts on tangents is a product: it transposes.
   inverse = linalg.solve_spd(G, jnp.eye(len(G), dtype=G.dtype))
 
   def gram_times(D, Z, b):
-    return b - sc.gram(rows._replace(D=D, Z=Z)) @ lam
+    return b - gram(rows._replace(D=D, Z=Z)) @ lam
 
   given = (rows.D, rows.Z, rows.bound)
   right = jax.jvp(gram_times, given, (dD, dZ, db))[1]
   dlam = inverse @ jnp.where(active, right, 0)
 
   def matrix(lam, D, Z):
-    return sc.combine(lam, rows._replace(D=D, Z=Z))
+    return combine(lam, rows._replace(D=D, Z=Z))
 
   dW = jax.jvp(matrix, (lam, rows.D, rows.Z), (dlam, dD, dZ))[1]
   found = certificate.feasible
@@ -179,9 +180,7 @@ def _derivative(rows, solution, tangents):
   length = jnp.where(found & (certificate.primal > 0), certificate.primal, 1)
   dnorm = jnp.sum(jnp.where(found, W, 0) * dW) / length
   zeros = jax.tree.map(_no_tangent, certificate)
-  return svm_certificate.Solution(
-    dW, dlam, zeros._replace(primal=dnorm, dual=dnorm)
-  )
+  return Solution(dW, dlam, zeros._replace(primal=dnorm, dual=dnorm))
 
 
 def _no_tangent(x):
@@ -191,7 +190,7 @@ def _no_tangent(x):
 
 
 def least_norm(
-  rows: sc.Constraints,
+  rows: Constraints,
   norm: str = 'frobenius',
   queries: int | None = None,
   max_iterations: int = 60,
@@ -214,7 +213,8 @@ def least_norm(
   Raises:
     ValueError: As `svm`.
 
-  >>> rows = sc.constraints(2 * jnp.eye(1), jnp.ones((1, 1)))
+  >>> from framework.maths.margin.rows import constraints
+  >>> rows = constraints(2 * jnp.eye(1), jnp.ones((1, 1)))
   >>> print(least_norm(rows, 'linf').round(4))
   0.5
   """
@@ -223,15 +223,15 @@ def least_norm(
   W, lam, certificate = jax.tree.map(jax.lax.stop_gradient, solution)
   if norm == 'frobenius':
     lam = lam / jnp.where(certificate.primal > 0, certificate.primal, 1)
-  change = lam @ (rows.bound - sc.margins(W, rows))
+  change = lam @ (rows.bound - margins(W, rows))
   change = jnp.where(certificate.feasible, change, 0)
   return certificate.primal + change - jax.lax.stop_gradient(change)
 
 
 def neighbours(
-  W: Float[Array, 'd q'], rows: sc.Constraints, tolerance: float = 1e-4
+  W: Float[Array, 'd q'], rows: Constraints, tolerance: float = 1e-4
 ):
-  """Rows at their bound: support tokens, margin < b + tolerance.
+  """Rows at their bound, margin < b + tolerance: the support vectors.
 
   Args:
     W: A solution.
@@ -242,9 +242,10 @@ def neighbours(
   Returns:
     (m,) bool, of inequalities that are present.
 
-  >>> rows = sc.constraints(jnp.diag(jnp.array([1.0, 5.0])), jnp.ones((2, 1)))
+  >>> from framework.maths.margin.rows import constraints
+  >>> rows = constraints(jnp.diag(jnp.array([1.0, 5.0])), jnp.ones((2, 1)))
   >>> print(neighbours(jnp.ones((2, 1)), rows))
   [ True False]
   """
-  near = sc.margins(W, rows) < rows.bound + tolerance
+  near = margins(W, rows) < rows.bound + tolerance
   return near & rows.present & ~rows.equality

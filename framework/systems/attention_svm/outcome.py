@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import svm
 from framework.systems.attention_svm import layer as attention
 from framework.systems.attention_svm import probes
+from framework.systems.attention_svm.rows import margin_rows
 from framework.systems.attention_svm.system import (
   Hp,
   Problem,
@@ -71,7 +71,7 @@ def final(
     W = attention.weights_of(state.params)
     share = jax.nn.softmax(logits_of(state.params, data), -1)
     alpha = optimal if tokens == 'optimal' else jnp.argmax(share, -1)
-    rows = sc.margin_rows(data.X, data.Z, alpha, data.mask)
+    rows = margin_rows(data.X, data.Z, alpha, data.mask)
     seen = {
       'share_end': jnp.min(probes.selected_share(share, alpha)),
       'rank': probes.effective_rank(W, RANK_TRAINED),
@@ -119,14 +119,14 @@ def _separates(s: Structure, problem: Problem, hp: Hp) -> Array:
   data = problem.data
   zero = {'W': jnp.zeros((data.X.shape[-1], data.Z.shape[-1]), s.dtype)}
   gradient = gradient_of(s)(zero, data, hp)[1].tree['W']
-  rows = sc.margin_rows(data.X, data.Z, problem.optimal, data.mask)
+  rows = margin_rows(data.X, data.Z, problem.optimal, data.mask)
   return probes.separates_at_zero(gradient, rows)
 
 
 def _b1(problem: Problem) -> Array:
   """Whether all tokens support the SVM of the optimal ones."""
   data, optimal = problem.data, problem.optimal
-  rows = sc.margin_rows(data.X, data.Z, optimal, data.mask)
+  rows = margin_rows(data.X, data.Z, optimal, data.mask)
   solution = svm(rows, queries=len(data.X))
   there = jnp.where(solution.certificate.feasible, solution.W, 0)
   support = probes.support_tokens(there, rows, optimal, data.X.shape[1])

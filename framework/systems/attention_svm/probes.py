@@ -9,9 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from framework.maths import linalg
-from framework.maths.margin import rows as sc
-from framework.maths.margin.norms import norm_named
-from framework.maths.margin.solve import neighbours
+from framework.maths.margin import (
+  Constraints,
+  margins,
+  neighbours,
+  norm_named,
+)
+from framework.systems.attention_svm.rows import multipliers_by_token
 
 __all__ = [
   'OUTCOMES',
@@ -45,7 +49,7 @@ def alignment(
 
 def margin_ratio(
   W: Float[Array, 'd q'],
-  rows: sc.Constraints,
+  rows: Constraints,
   least: Float[Array, ''],
   norm: str = 'frobenius',
 ) -> Float[Array, '']:
@@ -64,12 +68,13 @@ def margin_ratio(
   Returns:
     The ratio; 0 for W = 0.
 
-  >>> rows = sc.constraints(jnp.eye(2), jnp.ones((2, 1)))
+  >>> from framework.maths.margin import constraints
+  >>> rows = constraints(jnp.eye(2), jnp.ones((2, 1)))
   >>> W = jnp.array([[4.0], [2.0]])
   >>> round(float(margin_ratio(W, rows, jnp.sqrt(2.0))), 4)
   0.6325
   """
-  margin = jnp.where(rows.present, sc.margins(W, rows), jnp.inf)
+  margin = jnp.where(rows.present, margins(W, rows), jnp.inf)
   size = norm_named(norm).value(W)
   zero = size == 0
   return jnp.where(zero, 0, jnp.min(margin) * least / jnp.where(zero, 1, size))
@@ -77,7 +82,7 @@ def margin_ratio(
 
 def support_tokens(
   W: Float[Array, 'd q'],
-  rows: sc.Constraints,
+  rows: Constraints,
   tokens: Int[Array, ' n'],
   T: int,
   tolerance: float = 1e-4,
@@ -95,7 +100,7 @@ def support_tokens(
     Which tokens are neighbours.
   """
   near = neighbours(W, rows, tolerance)
-  return sc.multipliers_by_token(near.astype(W.dtype), tokens, T) > 0
+  return multipliers_by_token(near.astype(W.dtype), tokens, T) > 0
 
 
 def locally_optimal(
@@ -176,7 +181,7 @@ def effective_rank(
 
 
 def separates_at_zero(
-  gradient: Float[Array, 'd q'], rows: sc.Constraints
+  gradient: Float[Array, 'd q'], rows: Constraints
 ) -> Bool[Array, '']:
   """Whether −∇L(0) separates all rows: a first step in the right direction.
 
@@ -187,4 +192,4 @@ def separates_at_zero(
   Returns:
     Whether ⟨A_r, −∇L(0)⟩ > 0 for every row.
   """
-  return jnp.all((sc.margins(-gradient, rows) > 0) | ~rows.present)
+  return jnp.all((margins(-gradient, rows) > 0) | ~rows.present)

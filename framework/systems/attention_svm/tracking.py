@@ -24,10 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.norms import norm_named
-from framework.maths.margin.solve import svm
+from framework.maths.margin import norm_named, svm
 from framework.systems.attention_svm.instances import Instance
+from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = ['Followed', 'follow', 'update']
 
@@ -128,7 +127,7 @@ def _solve(norm: str):
   """(X, Z, mask, tokens) of a batch -> (W, primal, feasible)."""
 
   def one(X, Z, mask, tokens):
-    W, _, found = svm(sc.margin_rows(X, Z, tokens, mask), norm, len(Z))
+    W, _, found = svm(margin_rows(X, Z, tokens, mask), norm, len(Z))
     return W, found.primal, found.feasible
 
   return jax.jit(jax.vmap(one))

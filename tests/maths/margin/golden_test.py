@@ -6,15 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from framework.maths.margin import rows as sc
+from framework.maths.margin import margins
 from framework.maths.margin import solve as svm
+from framework.systems.attention_svm.rows import margin_rows
 
 GOLDEN = pathlib.Path(__file__).parents[2] / 'golden'
 DATA = dict(np.load(GOLDEN / 'svm_solutions.npz'))
 
 
 def solved(seed, which, norm):
-  rows = sc.margin_rows(DATA['X'][seed], DATA['Z'][seed], DATA[which][seed])
+  rows = margin_rows(DATA['X'][seed], DATA['Z'][seed], DATA[which][seed])
   # Six queries: the problem shrinks to their span, which holds the rows of W.
   return rows, jax.jit(lambda rows: svm.svm(rows, norm, queries=6))(rows)
 
@@ -26,7 +27,7 @@ def test_frobenius(seed, run):
   want = DATA[f'fro_{run}'][seed]
   assert found.certificate.feasible
   assert np.linalg.norm(found.W - want) < 1e-8 * np.linalg.norm(want)
-  assert abs(np.min(sc.margins(found.W, rows)) - 1) < 1e-9
+  assert abs(np.min(margins(found.W, rows)) - 1) < 1e-9
   square = np.sum(np.square(found.W))
   assert abs(square - np.sum(found.multipliers)) < 1e-8 * square
   _row_space(found.W, DATA['Z'][seed])
@@ -41,7 +42,7 @@ def test_nuclear(seed, run):
   assert found.certificate.feasible
   assert abs(s.sum() / wanted.sum() - 1) < 1e-7
   assert np.linalg.norm(found.W - want) < 1e-5 * np.linalg.norm(want)
-  assert np.min(sc.margins(found.W, rows)) > 1 - 1e-8
+  assert np.min(margins(found.W, rows)) > 1 - 1e-8
   rank = int((wanted > 1e-4 * wanted[0]).sum())
   assert s[rank - 1] > 1e-4 * s[0] and s[rank] < 1e-6 * s[0]
   _row_space(found.W, DATA['Z'][seed])

@@ -8,10 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from framework.maths.margin import (
+  certify,
+  concatenate,
+  constraints,
+  least_norm,
+  margins,
+  neighbours,
+  svm,
+)
 from framework.maths.margin import norms as svm_norms
-from framework.maths.margin import rows as sc
-from framework.maths.margin.certificate import certify
-from framework.maths.margin.solve import least_norm, neighbours, svm
+from framework.systems.attention_svm.rows import (
+  margin_rows,
+  multipliers_by_token,
+)
 from tests.maths.margin import oracles
 
 GOLDEN = pathlib.Path(__file__).parents[2] / 'golden'
@@ -23,7 +33,7 @@ def _solver(norm, queries=None):
   """Solutions of many problems (X, Z, tokens, mask), compiled once a shape."""
 
   def one(X, Z, tokens, mask):
-    return svm(sc.margin_rows(X, Z, tokens, mask), norm, queries)
+    return svm(margin_rows(X, Z, tokens, mask), norm, queries)
 
   return jax.jit(jax.vmap(one))
 
@@ -54,7 +64,7 @@ def test_frobenius_golden(golden, run):
   assert np.all(np.abs(certificate.margin - 1) <= 1e-9)
   square = certificate.primal**2
   assert np.all(np.abs(square - solution.multipliers.sum(1)) <= 1e-8 * square)
-  by_token = jax.vmap(lambda a, t: sc.multipliers_by_token(a, t, 8))(
+  by_token = jax.vmap(lambda a, t: multipliers_by_token(a, t, 8))(
     solution.multipliers, tokens
   )
   np.testing.assert_allclose(
@@ -239,7 +249,7 @@ def test_vmap_is_a_loop(norm):
   X, Z, tokens = oracles.instances(3, 4, 4, 5)
   many = _solve(X, Z, tokens, norm)
   for i in range(3):
-    rows = sc.margin_rows(X[i], Z[i], tokens[i])
+    rows = margin_rows(X[i], Z[i], tokens[i])
     one = svm(rows, norm)
     np.testing.assert_allclose(many.W[i], one.W, atol=1e-6)
     assert one.certificate.primal == pytest.approx(
@@ -288,8 +298,8 @@ def test_scale_order_and_padding(norm, seed, scale, query):
 
 def test_repeated_rows_change_nothing():
   X, Z, tokens = oracles.instance(0, 4, 4, 5)
-  rows = sc.margin_rows(X, Z, tokens)
-  twice = sc.concatenate(rows, rows)
+  rows = margin_rows(X, Z, tokens)
+  twice = concatenate(rows, rows)
   for norm in NORMS:
     one, two = svm(rows, norm), svm(twice, norm)
     assert two.certificate.gap <= 1e-7
@@ -301,18 +311,18 @@ def test_repeated_rows_change_nothing():
 @pytest.mark.parametrize('norm', NORMS)
 def test_equations(norm):
   X, Z, tokens = oracles.instance(3, 3, 4, 6)
-  rows = sc.margin_rows(X, Z, tokens)
+  rows = margin_rows(X, Z, tokens)
   equality = np.zeros(9, bool)
   equality[[0, 4]] = True
   bound = np.where(equality, 0.0, 1.0)
   rows = rows._replace(equality=jnp.array(equality), bound=jnp.array(bound))
   # The same equation twice: multipliers are not unique, W is.
-  rows = sc.concatenate(rows, jax.tree.map(lambda x: x[:1], rows))
+  rows = concatenate(rows, jax.tree.map(lambda x: x[:1], rows))
   solution = jax.jit(svm, static_argnums=1)(rows, norm)
   certificate = solution.certificate
   assert certificate.feasible
   assert certificate.gap <= 1e-6
-  margin = np.asarray(sc.margins(solution.W, rows))
+  margin = np.asarray(margins(solution.W, rows))
   assert np.max(np.abs(margin[[0, 4, 9]])) <= 1e-8
   assert margin[[1, 2, 3, 5, 6, 7, 8]].min() >= 1 - 1e-8
   if norm == 'frobenius':  # equations projected out by hand
@@ -324,7 +334,7 @@ def test_equations(norm):
 
 def test_equations_that_contradict():
   D, Z = jnp.array([[1.0, 0.0], [1.0, 0.0]]), jnp.ones((2, 1))
-  rows = sc.constraints(D, Z, jnp.array([0.0, 1.0]), jnp.array([True, False]))
+  rows = constraints(D, Z, jnp.array([0.0, 1.0]), jnp.array([True, False]))
   for norm in NORMS:
     solution = svm(rows, norm)
     assert not solution.certificate.feasible, norm
@@ -387,7 +397,7 @@ def test_derivative_of_the_solution():
   weight = rng.standard_normal((5, 5))
 
   def solution(X, Z):
-    return svm(sc.margin_rows(X, Z, tokens)).W
+    return svm(margin_rows(X, Z, tokens)).W
 
   _, dW = jax.jit(lambda: jax.jvp(solution, (X, Z), (dX, dZ)))()
   h = 1e-6
@@ -420,26 +430,26 @@ def test_derivative_of_the_least_norm(norm):
   dX = np.random.default_rng(0).standard_normal(X.shape)
 
   def least(X):
-    return least_norm(sc.margin_rows(X, Z, tokens), norm)
+    return least_norm(margin_rows(X, Z, tokens), norm)
 
   gradient = jax.grad(least)(jnp.array(X))
   h = 1e-5
   difference = (least(X + h * dX) - least(X - h * dX)) / (2 * h)
   assert jnp.sum(gradient * dX) == pytest.approx(float(difference), rel=1e-4)
   assert least(X) == pytest.approx(
-    float(svm(sc.margin_rows(X, Z, tokens), norm).certificate.primal)
+    float(svm(margin_rows(X, Z, tokens), norm).certificate.primal)
   )
 
 
 def test_no_derivative_of_other_solutions():
   X, Z, tokens = oracles.instance(1, 4, 4, 5)
   with pytest.raises(NotImplementedError, match='least_norm'):
-    jax.grad(lambda X: svm(sc.margin_rows(X, Z, tokens), 'l1').W.sum())(X)
+    jax.grad(lambda X: svm(margin_rows(X, Z, tokens), 'l1').W.sum())(X)
 
 
 def test_neighbours_are_the_rows_with_multipliers():
   X, Z, tokens = oracles.instance(2, 6, 8, 10)
-  rows = sc.margin_rows(X, Z, tokens)
+  rows = margin_rows(X, Z, tokens)
   solution = svm(rows)
   np.testing.assert_array_equal(
     neighbours(solution.W, rows), solution.multipliers > 1e-6
@@ -448,7 +458,7 @@ def test_neighbours_are_the_rows_with_multipliers():
 
 def test_certificate_does_not_trust():
   X, Z, tokens = oracles.instance(2, 4, 4, 5)
-  rows = sc.margin_rows(X, Z, tokens)
+  rows = margin_rows(X, Z, tokens)
   W, lam, _ = svm(rows)
   # Twice the size is put back; another direction is feasible, with a gap.
   assert certify(2 * W, lam, rows, 'frobenius').certificate.gap <= 1e-9
@@ -465,7 +475,7 @@ def test_certificate_does_not_trust():
 
 def test_bad_input_is_refused():
   X, Z, tokens = oracles.instance(0, 3, 4, 5)
-  rows = sc.margin_rows(X, Z, tokens)
+  rows = margin_rows(X, Z, tokens)
   with pytest.raises(
     ValueError, match="norm is 'l2', expected one of frobeniu"
   ):
@@ -473,12 +483,12 @@ def test_bad_input_is_refused():
   with pytest.raises(ValueError, match='queries is 0, expected'):
     svm(rows, queries=0)
   with pytest.raises(ValueError, match='T is 1, expected at least 2 tokens'):
-    sc.margin_rows(X[:, :1], Z, tokens)
+    margin_rows(X[:, :1], Z, tokens)
   with pytest.raises(ValueError, match=r'mask has shape \(3, 3\), expected'):
-    sc.margin_rows(X, Z, tokens, np.ones((3, 3), bool))
+    margin_rows(X, Z, tokens, np.ones((3, 3), bool))
   with pytest.raises(ValueError, match='of 3, 2, 3 inputs'):
-    sc.margin_rows(X, Z[:2], tokens)
+    margin_rows(X, Z[:2], tokens)
   with pytest.raises(ValueError, match='have shapes'):
-    sc.constraints(X, Z)
+    constraints(X, Z)
   with pytest.raises(ValueError, match='rows are 0'):
     svm(jax.tree.map(lambda x: x[:0], rows))

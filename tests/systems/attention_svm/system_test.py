@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import svm
 from framework.system import rollout
 from framework.system import start as start_of
 from framework.systems import attention_svm as dynamics
 from framework.systems.attention_svm import instances
 from framework.systems.attention_svm import outcome as dynamics_outcome
 from framework.systems.attention_svm.probes import OUTCOMES
+from framework.systems.attention_svm.rows import margin_rows
 
 FOLDER = pathlib.Path(__file__).parents[2] / 'golden'
 TRAIN = np.load(FOLDER / 'svm_train.npz')
@@ -126,7 +126,7 @@ def test_no_stationary_point_where_other_scores_are_equal():
     k_data, k_W = jax.random.split(key)
     problem = system.sample(k_data, hp_of())
     W = scale * jax.random.normal(k_W, (6, 6))
-    rows = sc.margin_rows(
+    rows = margin_rows(
       problem.data.X, problem.data.Z, problem.optimal, problem.data.mask
     )
     best = svm(rows).W

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import svm
 from framework.systems import attention_svm as dynamics
 from framework.systems.attention_svm import tracking
+from framework.systems.attention_svm.rows import margin_rows
 
 
 @pytest.fixture(scope='module')
@@ -55,7 +55,7 @@ def test_it_is_what_solving_all_gives_with_as_few_solves(run, norm):
   @jax.jit
   @jax.vmap
   def every(X, Z, mask, tokens):
-    return svm(sc.margin_rows(X, Z, tokens, mask), norm, len(Z))
+    return svm(margin_rows(X, Z, tokens, mask), norm, len(Z))
 
   W, _, found = every(data.X, data.Z, data.mask, jnp.asarray(last))
   np.testing.assert_allclose(followed.W, W, rtol=1e-9, atol=1e-12)

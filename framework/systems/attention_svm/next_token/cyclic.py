@@ -16,7 +16,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from framework.maths import linalg
-from framework.maths.margin import rows as sc
+from framework.maths.margin import (
+  Constraints,
+  combine,
+  gram,
+  margins,
+)
 from framework.systems.attention_svm.next_token import graph as svm_graph
 
 __all__ = ['Cyclic', 'cyclic_subproblem', 'span_projection']
@@ -100,7 +105,7 @@ def cyclic_subproblem(
   u = jnp.zeros(len(rows.D), E.dtype)
   if len(u):
     u, _ = jax.lax.scan(step, u, length=iterations)
-  W = sc.combine(u, rows)
+  W = combine(u, rows)
 
   def of_matrix(W):
     a = jnp.einsum('ntd,nd->nt', E[sequences], E[last] @ W.T)
@@ -117,26 +122,27 @@ def cyclic_subproblem(
 
 def _equations(
   E: Float[Array, 'K d'], given: svm_graph.Relations, size: int | None
-) -> sc.Constraints:
+) -> Constraints:
   """Rows that span (e_i − e_j) e_kᵀ, i ≍ j."""
   nothing = jnp.zeros_like(given.above)
   return svm_graph.graph_rows(E, given._replace(above=nothing), size)
 
 
 def span_projection(
-  W: Float[Array, 'd q'], rows: sc.Constraints
+  W: Float[Array, 'd q'], rows: Constraints
 ) -> Float[Array, 'd q']:
   """The part of W in the span of the rows that are present.
 
-  >>> rows = sc.constraints(jnp.array([[1.0, 0.0]]), jnp.ones((1, 1)))
+  >>> from framework.maths.margin import constraints
+  >>> rows = constraints(jnp.array([[1.0, 0.0]]), jnp.ones((1, 1)))
   >>> print(span_projection(jnp.array([[2.0], [3.0]]), rows).T)
   [[2. 0.]]
   """
   if not len(rows.D):
     return jnp.zeros_like(W)
-  values, vectors = linalg.eigh(sc.gram(rows))
+  values, vectors = linalg.eigh(gram(rows))
   small = values[-1] * len(values) * jnp.finfo(W.dtype).eps
   real = values > small
   weight = jnp.where(real, 1 / jnp.where(real, values, 1), 0)
-  u = vectors @ (weight * (vectors.T @ sc.margins(W, rows)))
-  return sc.combine(u, rows)
+  u = vectors @ (weight * (vectors.T @ margins(W, rows)))
+  return combine(u, rows)

@@ -18,9 +18,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.certificate import Solution
-from framework.maths.margin.solve import svm
+from framework.maths.margin import Constraints, Solution, constraints, svm
 
 __all__ = [
   'Relations',
@@ -99,7 +97,7 @@ def relations(graph: Bool[Array, 'K K K']) -> Relations:
 
 def graph_rows(
   E: Float[Array, 'K d'], given: Relations, size: int | None = None
-) -> sc.Constraints:
+) -> Constraints:
   """The rows of the graph's SVM.
 
   Each component has one token that stands for it: the others are equal to it,
@@ -132,7 +130,7 @@ def graph_rows(
   k, i, j = (jnp.where(there, x, 0) for x in (k, i, j))
   equal = tied[k, i, j]
   bound = jnp.where(equal, 0.0, 1.0).astype(E.dtype)
-  return sc.constraints(E[i] - E[j], E[k], bound, equal, there)
+  return constraints(E[i] - E[j], E[k], bound, equal, there)
 
 
 def graph_svm(

@@ -27,8 +27,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
 from framework.descent import DescentState, descent
 from framework.maths import linalg
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import Constraints, svm
 from framework.system import System
 from framework.systems.attention_svm.layer import logits
 from framework.systems.attention_svm.next_token import cyclic as svm_cyclic
@@ -190,7 +189,7 @@ def laws(corpus: Corpus, size: int) -> Laws:
   )
 
 
-def _matrices(rows: sc.Constraints) -> Float[Array, 'm d2']:
+def _matrices(rows: Constraints) -> Float[Array, 'm d2']:
   """The rows that are present, as flat matrices; 0 elsewhere."""
   A = rows.D[:, :, None] * rows.Z[:, None, :]
   return jnp.where(rows.present[:, None], A.reshape(len(A), -1), 0)

@@ -33,13 +33,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
 from framework.maths import linalg
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import Constraints, margins, svm
 from framework.system import System
 from framework.systems.attention_svm import gradient as horizon
 from framework.systems.attention_svm.layer import logits
 from framework.systems.attention_svm.losses import loss_named
 from framework.systems.attention_svm.probes import alignment, margin_ratio
+from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = [
   'Data',
@@ -109,7 +109,7 @@ class Problem(NamedTuple):
   mask: Bool[Array, 'n T']
   tokens: Int[Array, ' n']  # α: what the head attends to
   start: Float[Array, 'r q']  # the head
-  rows: sc.Constraints
+  rows: Constraints
   W: Float[Array, 'r q']  # the SVM of α
   least: Float[Array, '']  # its norm
   feasible: Bool[Array, '']
@@ -237,8 +237,8 @@ def system(structure: Structure) -> System:
     a = logits(W, problem.X, problem.Z, problem.mask)
     own = jax.nn.softmax(a, -1)
     own = jnp.take_along_axis(own, problem.tokens[:, None], 1)
-    margins = jnp.where(
-      problem.rows.present, sc.margins(W, problem.rows), jnp.inf
+    own_margins = jnp.where(
+      problem.rows.present, margins(W, problem.rows), jnp.inf
     )
     sigma = linalg.singular_values(W)
     return {
@@ -248,7 +248,7 @@ def system(structure: Structure) -> System:
       'share_min': jnp.min(own),
       'kept': jnp.mean(jnp.argmax(a, -1) == problem.tokens, dtype=s.dtype),
       'rank': jnp.sum(sigma) ** 2 / jnp.sum(sigma**2),
-      'logit_margin': jnp.min(margins),
+      'logit_margin': jnp.min(own_margins),
       'feasible': problem.feasible.astype(s.dtype),
       'gap': problem.gap,
       'visible': problem.visible,
@@ -281,7 +281,7 @@ def problem_of(
   seen = jnp.arange(T)[None] <= places[:, None]
   mask = seen if causal else jnp.ones((n, T), bool)
   tokens = jnp.argmax(logits(small.W, X, small.Z, mask), -1)
-  rows = sc.margin_rows(X, small.Z, tokens, mask)
+  rows = margin_rows(X, small.Z, tokens, mask)
   solution = svm(rows)
   certificate = solution.certificate
   return Problem(

@@ -18,9 +18,14 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.certificate import Solution
-from framework.maths.margin.solve import neighbours, svm
+from framework.maths.margin import (
+  Constraints,
+  Solution,
+  constraints,
+  neighbours,
+  svm,
+)
+from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = ['JointSolution', 'joint_svm', 'prompt_svm', 'value_rows']
 
@@ -49,7 +54,7 @@ def prompt_svm(
   [[1. 0.]]
   """
   constant = jnp.ones((len(keys), 1), keys.dtype)
-  rows = sc.margin_rows(keys, constant, tokens, mask, bound)
+  rows = margin_rows(keys, constant, tokens, mask, bound)
   return svm(rows, norm, queries=1)
 
 
@@ -58,7 +63,7 @@ def value_rows(
   Y: Float[Array, ' n'],
   tokens: Int[Array, ' n'],
   mask: Bool[Array, 'n T'] | None = None,
-) -> sc.Constraints:
+) -> Constraints:
   """Y_i vᵀx_iα ≥ 1 for a column v.
 
   Args:
@@ -75,7 +80,7 @@ def value_rows(
   if mask is not None:
     there = jnp.take_along_axis(mask, tokens[:, None], 1)[:, 0]
   ones = jnp.ones((len(X), 1), X.dtype)
-  return sc.constraints(Y[:, None] * chosen, ones, present=there)
+  return constraints(Y[:, None] * chosen, ones, present=there)
 
 
 class JointSolution(NamedTuple):

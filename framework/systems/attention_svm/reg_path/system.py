@@ -27,15 +27,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Key
 
 from framework.maths import linalg
-from framework.maths.margin import rows as sc
-from framework.maths.margin.norms import norm_named
-from framework.maths.margin.solve import svm
+from framework.maths.margin import norm_named, svm
 from framework.maths.simplex import project_frobenius, project_nuclear
 from framework.system import System
 from framework.systems.attention_svm import gradient as horizon
 from framework.systems.attention_svm import instances
 from framework.systems.attention_svm.layer import logits, optimal_tokens
 from framework.systems.attention_svm.losses import loss_named
+from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = [
   'BALLS',
@@ -108,7 +107,7 @@ def problem_of(data: instances.Instance, ball: str) -> Problem:
     A `Problem`; W is NaN where the margins are infeasible.
   """
   best = optimal_tokens(data.gamma, data.mask)
-  rows = sc.margin_rows(data.X, data.Z, best, data.mask)
+  rows = margin_rows(data.X, data.Z, best, data.mask)
   solution = svm(rows, ball, queries=len(data.Z))
   return Problem(data, solution.W, best, solution.certificate.feasible)
 

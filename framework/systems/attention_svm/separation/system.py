@@ -23,11 +23,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from framework.maths import linalg
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import svm
 from framework.system import System
 from framework.systems.attention_svm import instances, probes
 from framework.systems.attention_svm import layer as attention
+from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = ['Hp', 'Problem', 'Structure', 'system']
 
@@ -118,7 +118,7 @@ def _sample(s: Structure, key: Key[Array, ''], hp: Hp) -> Problem:
 def _observe(s: Structure, problem: Problem) -> dict[str, Array]:
   data, noise = problem
   best = attention.optimal_tokens(data.gamma, data.mask)
-  rows = sc.margin_rows(data.X, data.Z, best, data.mask)
+  rows = margin_rows(data.X, data.Z, best, data.mask)
   inside = _projector(data.Z)
   seen = {}
   for norm in s.norms:

@@ -22,9 +22,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.certificate import Solution
-from framework.maths.margin.solve import svm
+from framework.maths.margin import Constraints, Solution, constraints, svm
+from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = [
   'Equivalent',
@@ -81,7 +80,7 @@ def token_rows(
   shares: Float[Array, 'n T'],
   kept: Bool[Array, 'n T'],
   mask: Bool[Array, 'n T'] | None = None,
-) -> tuple[sc.Constraints, sc.Constraints]:
+) -> tuple[Constraints, Constraints]:
   """The rows of W_fin and those of W_dir.
 
   Args:
@@ -100,7 +99,7 @@ def token_rows(
   there &= jnp.any(kept, 1, keepdims=True)
   safe = jnp.where(kept, shares, 1)
   pivot = jnp.argmax(jnp.where(kept, shares, -1), 1)
-  rows = sc.margin_rows(X, Z, pivot, there)
+  rows = margin_rows(X, Z, pivot, there)
 
   def by_row(values):  # (n, T) -> (n (T − 1),), as margin_rows orders them
     t = jnp.arange(T - 1)[None]
@@ -110,9 +109,9 @@ def token_rows(
   equal = by_row(kept) & rows.present
   log = jnp.log(safe)
   ratio = jnp.take_along_axis(log, pivot[:, None], 1) - log
-  finite = sc.constraints(rows.D, rows.Z, by_row(ratio), True, equal)
+  finite = constraints(rows.D, rows.Z, by_row(ratio), True, equal)
   bound = jnp.where(equal, 0.0, rows.bound)
-  return finite, sc.constraints(rows.D, rows.Z, bound, equal, rows.present)
+  return finite, constraints(rows.D, rows.Z, bound, equal, rows.present)
 
 
 def general_svm(

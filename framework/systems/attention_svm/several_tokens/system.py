@@ -28,11 +28,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import svm
 from framework.system import System
 from framework.systems.attention_svm import layer as attention
 from framework.systems.attention_svm import probes
+from framework.systems.attention_svm.rows import margin_rows
 from framework.systems.attention_svm.several_tokens.svm import (
   general_svm,
   select_tokens,
@@ -139,7 +139,7 @@ def final(
     finite = jnp.where(counts, both.finite.W, 0)
     direction = both.direction.W
     top = jnp.argmax(share, -1)
-    single = svm(sc.margin_rows(data.X, data.Z, top, rows), queries=len(top))
+    single = svm(margin_rows(data.X, data.Z, top, rows), queries=len(top))
     targets = svm_equivalent(W, finite, direction), direction, single.W
 
     def cosines(W):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from framework import rollout
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import svm
 from framework.systems.attention_svm import pretrained as pt
 from framework.systems.attention_svm.layer import logits
+from framework.systems.attention_svm.rows import margin_rows
 
 D, H, T = 12, 4, 6
 
@@ -64,7 +64,7 @@ def test_reduction_keeps_attention_and_least_norms(case):
   # The least norm in all coordinates, but for the two lengths divided by.
   one = jnp.pad(hidden, ((0, 0), (0, 1)), constant_values=1)
   whole = jnp.broadcast_to(one[None], (3, *one.shape))
-  rows = sc.margin_rows(whole, one[places], problem.tokens)
+  rows = margin_rows(whole, one[places], problem.tokens)
   centred = hidden - hidden.mean(0, keepdims=True)
   x, z = (jnp.sqrt((F**2).sum(1).mean()) for F in (centred, one[places]))
   found = svm(rows).certificate.primal

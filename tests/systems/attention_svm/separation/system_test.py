@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from framework.maths.margin import rows as sc
-from framework.maths.margin.solve import svm
+from framework.maths.margin import svm
 from framework.systems.attention_svm import separation
+from framework.systems.attention_svm.rows import margin_rows
 
 
 @pytest.fixture(scope='module')
@@ -34,7 +34,7 @@ def test_dimensions_that_are_not_in_use_change_nothing(seen):
   data = jax.tree.map(lambda x: jnp.asarray(x[k]), problem.data)
   assert not np.any(data.X[..., 4:]) and not np.any(data.Z[..., 4:])
   best = jnp.argmax(data.gamma, -1)
-  small = svm(sc.margin_rows(data.X[..., :4], data.Z[:, :4], best), 'nuclear')
+  small = svm(margin_rows(data.X[..., :4], data.Z[:, :4], best), 'nuclear')
   np.testing.assert_allclose(
     small.certificate.primal, found['norm_nuclear'][k], rtol=1e-7
   )
