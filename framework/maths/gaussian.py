@@ -4,9 +4,9 @@ For (u, v) centred normal with E u² = s, E v² = t, E uv = k:
 
     V(s, t, k) = E φ(u) φ(v),   V̇(s, t, k) = E φ'(u) φ'(v),   dV/dk = V̇
 
-relu      V = √(st)/2π [√(1 − q²) + q arccos(−q)],  q = k/√(st)
+relu      V = √s√t/2π [√(1 − q²) + q arccos(−q)],  q = k/√s√t
           V̇ = arccos(−q)/2π
-erf       V = (2/π) arcsin(2k/√((1 + 2s)(1 + 2t)))
+erf       V = (2/π) arcsin(2k/√(1 + 2s)√(1 + 2t))
           V̇ = (4/π)/√((1 + 2s)(1 + 2t) − 4k²)
 sin       V = e^(−(s + t)/2) sinh k,  V̇ = e^(−(s + t)/2) cosh k
 exp       V = V̇ = e^((s + t + 2k)/2)
@@ -15,13 +15,15 @@ identity  V = k,  V̇ = 1
 ReLU is the arc-cosine kernel of degree 1 and erf Williams' kernel [1, 2].
 Rounding may put a correlation just outside [−1, 1], where arccos is NaN and its
 derivative infinite: q is clipped, derivatives are V̇ itself, and that of arccos
-at the clip is 0.
+at the clip is 0. Variances of a deep network can be large: whatever fits in the
+precision has a V and a V̇ that do, as no product of two variances is taken.
 
 References:
   [1] Cho, Saul, "Kernel Methods for Deep Learning", 2009.
   [2] Williams, "Computing with Infinite Networks", 1996.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -133,15 +135,15 @@ def _(primals, tangents):
 
 def _cosine(s: _Moments, t: _Moments, k: _Moments) -> tuple[Array, Array]:
   """√(st) and the correlation, 0 where a variance is."""
-  square = s * t
-  there = square > 0
-  scale = jnp.where(there, jnp.sqrt(jnp.where(there, square, 1)), 0)
+  there = (s > 0) & (t > 0)
+  roots = (jnp.sqrt(jnp.where(there, v, 1)) for v in (s, t))
+  scale = jnp.where(there, math.prod(roots), 0)
   return scale, jnp.where(there, k / jnp.where(there, scale, 1), 0)
 
 
 def _relu_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   scale, q = _cosine(s, t, k)
-  return scale * arc(q) / (2 * jnp.pi)
+  return scale * (arc(q) / (2 * jnp.pi))
 
 
 def _relu_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
@@ -149,13 +151,38 @@ def _relu_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   return angle(q) / (2 * jnp.pi)
 
 
+def _at_least(x: _Moments, least: _Moments | float) -> _Moments:
+  """Rounding undone: x where it is at least that, with the derivative of x."""
+  return x + jax.lax.stop_gradient(jnp.maximum(least - x, 0))
+
+
+def _erf_sine(s: _Moments, t: _Moments, k: _Moments) -> tuple[Array, ...]:
+  """√(1 + 2s)√(1 + 2t), the sine 2k over it, and its cosine."""
+  a, b = jnp.sqrt(1 + 2 * s), jnp.sqrt(1 + 2 * t)
+  sine = 2 * k / a / b
+  # k² <= st, so that this is least; of large variances rounding takes it.
+  least = 1 / a**2 + 1 / b**2 - 1 / a**2 / b**2
+  return a * b, sine, jnp.sqrt(_at_least((1 - sine) * (1 + sine), least))
+
+
 def _erf_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
-  # |2k| < √((1 + 2s)(1 + 2t)) always: no clip.
-  return 2 / jnp.pi * jnp.arcsin(2 * k / jnp.sqrt((1 + 2 * s) * (1 + 2 * t)))
+  _, sine, cosine = _erf_sine(s, t, k)
+  return 2 / jnp.pi * jnp.arctan2(sine, cosine)
 
 
 def _erf_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
-  return 4 / jnp.pi / jnp.sqrt((1 + 2 * s) * (1 + 2 * t) - 4 * k**2)
+  scale, _, cosine = _erf_sine(s, t, k)
+  return 4 / jnp.pi / (scale * cosine)
+
+
+def _sin_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  return _sin_v_dot(s, t, k) * jnp.tanh(k)
+
+
+def _sin_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  # cosh k alone overflows, and |k| <= (s + t)/2.
+  half = (s + t) / 2
+  return sum(jnp.exp(-_at_least(half - x, 0)) for x in (k, -k)) / 2
 
 
 TRANSFORMS: dict[str, Transform] = {
@@ -163,12 +190,7 @@ TRANSFORMS: dict[str, Transform] = {
   for t in (
     Transform('relu', jax.nn.relu, _relu_v, _relu_v_dot),
     Transform('erf', jax.scipy.special.erf, _erf_v, _erf_v_dot),
-    Transform(
-      'sin',
-      jnp.sin,
-      lambda s, t, k: jnp.exp(-(s + t) / 2) * jnp.sinh(k),
-      lambda s, t, k: jnp.exp(-(s + t) / 2) * jnp.cosh(k),
-    ),
+    Transform('sin', jnp.sin, _sin_v, _sin_v_dot),
     Transform(
       'exp',
       jnp.exp,

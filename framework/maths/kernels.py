@@ -58,7 +58,7 @@ def kernels(
   """The kernels between the rows of x and of y.
 
   Args:
-    transform: The activation, from `vtransforms`.
+    transform: The activation, from `gaussian.transform`.
     depth: Hidden layers L >= 1.
     x: Inputs.
     y: Inputs.

@@ -20,11 +20,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+from flax.core import meta
 from jaxtyping import PyTree
 
 from framework.mup import roles
 
-__all__ = ['InfShape', 'InfShapes', 'between', 'by_path', 'infer', 'path_of']
+__all__ = [
+  'InfShape',
+  'InfShapes',
+  'between',
+  'by_path',
+  'flat',
+  'named',
+  'path_of',
+]
 
 
 class InfShape(NamedTuple):
@@ -73,16 +82,19 @@ class InfShape(NamedTuple):
     return self.infinite_in + self.infinite_out
 
   def fans(self) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(fan-in, fan-out) at the base and here, the receptive field included."""
+    """(fan-in, fan-out) at the base and here, as the initialiser sees them.
+
+    The receptive field is included; layers that are stacked are drawn one by
+    one.
+    """
     base = tuple(
       s if b is None else b for s, b in zip(self.size, self.base, strict=True)
     )
-    fan_in, fan_out = self.role.fan_in, self.role.fan_out
+    fan_in, fan_out = self.role.drawn or (self.role.fan_in, self.role.fan_out)
+    others = fan_in + fan_out + self.role.stack
 
     def both(shape: tuple[int, ...]) -> tuple[int, int]:
-      field = math.prod(
-        n for i, n in enumerate(shape) if i not in fan_in + fan_out
-      )
+      field = math.prod(n for i, n in enumerate(shape) if i not in others)
       return (
         field * math.prod(shape[i] for i in fan_in),
         field * math.prod(shape[i] for i in fan_out),
@@ -149,8 +161,7 @@ class InfShapes(Mapping[str, InfShape]):
       ValueError: If a tensor is not known or has another shape.
     """
 
-    def find(path, leaf):
-      name = path_of(path)
+    def find(name, leaf):
       if name not in self:
         raise ValueError(f'tensor {name}: no infinite shape is known for it')
       if tuple(leaf.shape) != self[name].size:
@@ -160,13 +171,13 @@ class InfShapes(Mapping[str, InfShape]):
         )
       return self[name]
 
-    return jax.tree_util.tree_map_with_path(find, params)
+    return by_path(find, params)
 
   def to_json(self) -> str:
     """As text; `from_json` reads it.
 
     Returns:
-      {path: {size, base, fan_in, fan_out, law, query}}.
+      {path: {size, base, fan_in, fan_out, law, query, drawn, stack}}.
     """
     return json.dumps(
       {
@@ -205,6 +216,8 @@ class InfShapes(Mapping[str, InfShape]):
               tuple(x['fan_out']),
               x['law'],
               x['query'],
+              x['drawn'] and tuple(map(tuple, x['drawn'])),
+              tuple(x['stack']),
             ),
           )
           for path, x in stored.items()
@@ -246,60 +259,6 @@ def path_of(path: tuple[Any, ...]) -> str:
   return jax.tree_util.keystr(path, simple=True, separator='/')
 
 
-def infer(
-  base: Any,
-  delta: Any,
-  target: Any,
-  *inputs: Any,
-  overrides: Mapping[str, roles.Role] | None = None,
-  **kwargs: Any,
-) -> InfShapes:
-  """The infinite shapes of a flax module from three of its widths.
-
-  Args:
-    base: The module at the width at which hyperparameters are tuned.
-    delta: One like it in which every dimension that is to grow is larger; its
-      sizes do not matter otherwise. None to compare base and target instead,
-      where that leaves no doubt.
-    target: The module that is to be trained; it may equal `base`.
-    *inputs: What the modules are called with (only shapes are looked at).
-    overrides: {path: role} where conventions do not fit, such as
-      {'query': Role((0,), (1,), 'fan_in', query=True)}.
-    **kwargs: More for the modules.
-
-  Returns:
-    `InfShapes` of `target`'s parameters, the tree that
-    `target.init(...)['params']` returns.
-
-  Raises:
-    ValueError: In one line, if the modules have different tensors, no dimension
-      grows, or one is another in `target` though it does not grow.
-
-  >>> import flax.linen as nn, jax.numpy as jnp
-  >>> net = lambda n: nn.Sequential([nn.Dense(n), nn.tanh, nn.Dense(3)])
-  >>> infer(net(8), net(16), net(32), jnp.ones((1, 5)))['layers_2/kernel']
-  InfShape(size=(32, 3), base=(8, None), role=Role(fan_in=(0,), fan_out=(1,),
-  law='fan_in', query=False))
-  """
-  known = dict(overrides or {})
-
-  def shapes(module: Any) -> tuple[Any, dict[str, Any]]:
-    with roles.watched() as seen:
-      made = jax.eval_shape(
-        lambda key: module.init(key, *inputs, **kwargs), jax.random.key(0)
-      )
-    if 'params' not in made:
-      raise ValueError(f'{type(module).__name__} has no parameters')
-    return made['params'], seen
-
-  params, seen = shapes(target)
-  for path, size in _flat(params).items():
-    if path in seen and path not in known:
-      known[path] = roles.stacked(path, seen[path], size)
-  wide = None if delta is None else shapes(delta)[0]
-  return between(shapes(base)[0], wide, params, known)
-
-
 def between(
   base: PyTree,
   delta: PyTree | None,
@@ -310,7 +269,7 @@ def between(
 
   Args:
     base: Arrays or shapes at the base width.
-    delta: The same at another width, or None (see `infer`).
+    delta: The same at another width, or None (see `net.infer`).
     target: The same at the width that is to be trained.
     found: {path: role}; the convention of flax for those left out.
 
@@ -318,7 +277,7 @@ def between(
     `InfShapes`.
 
   Raises:
-    ValueError: As in `infer`.
+    ValueError: As in `net.infer`.
 
   >>> import jax.numpy as jnp
   >>> base, delta, target = ({'w': jnp.ones((3, n))} for n in (4, 8, 16))
@@ -327,8 +286,8 @@ def between(
   ((None, 4), 4.0, 'unknown')
   """
   known = dict(found or {})
-  bases, targets = _flat(base), _flat(target)
-  deltas = targets if delta is None else _flat(delta)
+  bases, targets = flat(base), flat(target)
+  deltas = targets if delta is None else flat(delta)
   what = 'target' if delta is None else 'delta'
   for name, other in (('target', targets), (what, deltas)):
     if odd := sorted(bases.keys() ^ other.keys()):
@@ -353,48 +312,96 @@ def between(
       'make delta another width'
     )
   if delta is None:
-    _refuse_doubt(bases, targets)
+    _refuse_doubt(bases, targets, known)
   made = {}
   for path, size in targets.items():
+    role = known.get(path) or roles.convention(path, len(size))
+    role.check(path, len(size))
+    base_size: list[int | None] = [None] * len(size)
     dims = zip(bases[path], deltas[path], size, strict=True)
-    grows = []
     for i, (b, d, s) in enumerate(dims):
+      if i in role.stack:
+        continue  # more layers, not wider ones
       if b == d and b != s:
         raise ValueError(
           f'dimension {i} of {path} is {b} in base and delta and {s} in the '
           'target: make it larger in delta, or equal'
         )
-      grows.append(b if b != d else None)
-    role = known.get(path) or roles.convention(path, len(size))
-    role.check(path, len(size))
-    made[path] = InfShape(size, tuple(grows), role)
+      if b != d:
+        _refuse_axis(path, i, (b, d), what, role)
+        base_size[i] = b
+    made[path] = InfShape(size, tuple(base_size), role)
+  if not any(shape.ninf for shape in made.values()):
+    raise ValueError(
+      f'base and {what} differ in their depth alone, so no dimension is '
+      'infinite: make delta another width'
+    )
   return InfShapes(made)
 
 
-def _refuse_doubt(bases, targets) -> None:
+def _refuse_axis(path, axis, sizes, other, role) -> None:
+  """An axis that grows has to be in one fan, and to be there at the base."""
+  where = f'axis {axis} of {named(path)}'
+  if axis not in role.fan_in + role.fan_out:
+    raise ValueError(
+      f'{where} grows ({sizes[0]} in base, {sizes[1]} in {other}), and is '
+      'neither fan-in nor fan-out: say in overrides what it is'
+    )
+  if sizes[0] < 1:
+    raise ValueError(
+      f'{where} is 0 in base and {sizes[1]} in {other}, expected at least 1 '
+      'where it grows'
+    )
+
+
+def _refuse_doubt(bases, targets, known) -> None:
   """Without delta, a size that grows here and stays there is ambiguous."""
-  growing = {
-    b
+  every = [
+    (path, i, b, s)
     for path, shape in bases.items()
-    for b, s in zip(shape, targets[path], strict=True)
-    if b != s
-  }
-  for path, shape in bases.items():
-    for i, (b, s) in enumerate(zip(shape, targets[path], strict=True)):
-      if b == s and b in growing:
-        raise ValueError(
-          f'dimension {i} of {path} is {b} in base and target, and {b} grows '
-          'elsewhere: give a delta model that says whether it is infinite'
-        )
+    for i, (b, s) in enumerate(zip(shape, targets[path], strict=True))
+    if path not in known or i not in known[path].stack
+  ]
+  growing = {b for *_, b, s in every if b != s}
+  for path, i, b, s in every:
+    if b == s and b in growing:
+      raise ValueError(
+        f'dimension {i} of {path} is {b} in base and target, and {b} grows '
+        'elsewhere: give a delta model that says whether it is infinite'
+      )
 
 
-def _flat(tree: PyTree) -> dict[str, tuple[int, ...]]:
-  leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-  return {path_of(path): tuple(leaf.shape) for path, leaf in leaves}
+def named(path: str) -> str:
+  """A tensor in words, for an error.
+
+  >>> named('block/dense/kernel')
+  'parameter kernel of module block/dense'
+  """
+  module, _, name = path.rpartition('/')
+  return f'parameter {name} of ' + (f'module {module}' if module else 'the net')
+
+
+def flat(tree: PyTree) -> dict[str, tuple[int, ...]]:
+  """Shapes by path.
+
+  >>> import numpy as np
+  >>> flat({'dense': {'bias': np.ones(3)}})
+  {'dense/bias': (3,)}
+  """
+  found: dict[str, tuple[int, ...]] = {}
+
+  def note(path: str, leaf: Any) -> None:
+    found[path] = tuple(leaf.shape)
+
+  by_path(note, tree)
+  return found
 
 
 def by_path(function: Callable[[str, Any], Any], tree: PyTree) -> PyTree:
   """Maps (path, leaf) -> leaf over a tree.
+
+  What is in a box with metadata (`nn.with_partitioning`) has the path of the
+  box, and what comes back is in the same box.
 
   Args:
     function: Of a path such as 'dense/kernel' and what is there.
@@ -406,6 +413,12 @@ def by_path(function: Callable[[str, Any], Any], tree: PyTree) -> PyTree:
   >>> by_path(lambda path, x: path, {'a': {'b': 1}})
   {'a': {'b': 'a/b'}}
   """
-  return jax.tree_util.tree_map_with_path(
-    lambda path, leaf: function(path_of(path), leaf), tree
-  )
+
+  def one(path, leaf):
+    return jax.tree.map(lambda x: function(path_of(path), x), leaf)
+
+  return jax.tree_util.tree_map_with_path(one, tree, is_leaf=_boxed)
+
+
+def _boxed(x: Any) -> bool:
+  return isinstance(x, meta.AxisMetadata)

@@ -11,8 +11,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key, PyTree
 
+from framework.mup import laws
 from framework.mup import multipliers as mults_lib
-from framework.mup import roles
 from framework.mup.infshape import InfShape, by_path
 
 __all__ = ['rescale', 'scaled', 'start', 'zeros_at_start']
@@ -100,17 +100,18 @@ def scaled(
     `rescale`, which would scale a second time.
 
   Raises:
-    ValueError: If the law is none of `roles.LAWS`; when called, if it is for
+    ValueError: If the law is none of `laws.LAWS`; when called, if it is for
       another shape.
 
   >>> import flax.linen as nn
-  >>> readout = InfShape((32, 3), (8, None), roles.DENSE)
+  >>> from framework.mup.roles import DENSE
+  >>> readout = InfShape((32, 3), (8, None), DENSE)
   >>> wrapped = scaled(nn.initializers.lecun_normal(), readout)
   >>> w = wrapped(jax.random.key(0), (32, 3))
   >>> w / nn.initializers.lecun_normal()(jax.random.key(0), (32, 3)) == 2
   Array([[ True,  True,  True], ...
   """
-  found = roles.law_of(initializer) if law is None else law
+  found = laws.law_of(initializer, len(shape.size)) if law is None else law
   role = shape.role._replace(law=found)
   role.check('initialiser', len(shape.size))
   factor = mults_lib.init_multiplier(

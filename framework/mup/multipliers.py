@@ -32,7 +32,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from framework.mup import parametrisations, roles
+from framework.mup import laws, parametrisations
 from framework.mup.infshape import InfShape, InfShapes, by_path
 
 __all__ = [
@@ -106,7 +106,8 @@ def multipliers(
     ValueError: In one line, if there is no such table or optimizer, or it is
       not known how a tensor that grows is initialised.
 
-  >>> shape = InfShape((32, 3), (8, None), roles.DENSE)  # a readout, m = 4
+  >>> from framework.mup.roles import DENSE
+  >>> shape = InfShape((32, 3), (8, None), DENSE)  # a readout, m = 4
   >>> m = multipliers(InfShapes({'kernel': shape}), '8', 'sgd')
   >>> m.init['kernel'], m.forward['kernel'], m.lr['kernel'], m.wd['kernel']
   (2.0, 0.25, 4.0, 0.25)
@@ -181,32 +182,27 @@ def init_multiplier(
     ValueError: If there is no such table, or the law is unknown and the tensor
       grows.
 
-  >>> hidden = InfShape((32, 32), (8, 8), roles.DENSE)  # m = 4
+  >>> from framework.mup.roles import DENSE
+  >>> hidden = InfShape((32, 32), (8, 8), DENSE)  # m = 4
   >>> init_multiplier(hidden)  # fan_in^-1/2 is right as it is
   1.0
-  >>> same = hidden._replace(role=roles.DENSE._replace(law='constant'))
+  >>> same = hidden._replace(role=DENSE._replace(law='constant'))
   >>> init_multiplier(same)
   0.5
   """
   if table not in parametrisations.TABLES:
     known = ', '.join(parametrisations.TABLES)
     raise ValueError(f'table is {table!r}, expected one of {known}')
-  if not shape.ninf:
-    return 1.0
+  if not shape.ninf or 0 in shape.size:
+    return 1.0  # nothing grows, or there is nothing: an adapter of rank 0
   law = shape.role.law
-  if law not in roles.LAWS:
+  if law not in laws.LAWS:
     raise ValueError(
       f'tensor {path}: it is not known how its initialiser depends on the '
-      f'shape; give a role with law {", ".join(roles.LAWS)} in overrides'
+      f'shape; give a role with law {", ".join(laws.LAWS)} in overrides'
     )
-  (base_in, base_out), (fan_in, fan_out) = shape.fans()
-  # The deviation at the base over that here.
-  back = {
-    'constant': 1.0,
-    'fan_in': fan_in / base_in,
-    'fan_out': fan_out / base_out,
-    'fan_avg': (fan_in + fan_out) / (base_in + base_out),
-  }[law] ** 0.5
+  base, here = shape.fans()
+  back = laws.factor(law, *base) / laws.factor(law, *here)
   falls = shape.m_in ** (-0.5 if shape.ninf == 2 else -1.0)
   return back * falls / _written(shape, table)
 
@@ -229,7 +225,8 @@ def effective(params: PyTree, mults: Multipliers) -> PyTree:
   Raises:
     ValueError: If a tensor has no multiplier.
 
-  >>> readout = InfShape((32, 3), (8, None), roles.DENSE)  # m = 4
+  >>> from framework.mup.roles import DENSE
+  >>> readout = InfShape((32, 3), (8, None), DENSE)  # m = 4
   >>> mults = multipliers(InfShapes({'w': readout}))
   >>> effective({'w': jnp.ones((32, 3))}, mults)['w'][0, 0].item()
   0.25

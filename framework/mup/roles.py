@@ -1,41 +1,37 @@
 """What an axis of a tensor is for, read off the flax module that it belongs to.
 
 flax kernels are (..., in, out), those of general dense layers (*in, *out) and
-embeddings (vocabulary, width). A framework with (out, in) kernels has the same
-rules with the axes the other way round; copied unchanged they swap fan-in and
-fan-out, which shows only where the two grow differently. So the axes are
-written down, not guessed from where shapes differ.
-
-An initialiser's *law* says how the standard deviation that it draws with
-depends on the shape: not at all ('constant'), or as fan_in^-1/2, fan_out^-1/2,
-((fan_in + fan_out)/2)^-1/2. It is found exactly: jax draws the same numbers for
-every shape of as many entries, so that ratios between shapes are ratios of
-standard deviations.
+embeddings (vocabulary, width); a transposed convolution may have (..., out,
+in), and an einsum says by its letters. A framework with (out, in) kernels has
+the same rules with the axes the other way round; copied unchanged they swap
+fan-in and fan-out, which shows only where the two grow differently. So the axes
+are written down, not guessed from where shapes differ, and an axis that grows
+without being in one of the fans is refused.
 """
 
 import contextlib
-import functools
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
+
+from framework.mup.laws import LAWS, UNKNOWN, drawn
 
 __all__ = [
   'DENSE',
-  'LAWS',
   'VECTOR',
   'Role',
+  'Seen',
+  'Watched',
   'convention',
-  'law_of',
   'stacked',
   'watched',
 ]
 
-LAWS = ('constant', 'fan_in', 'fan_out', 'fan_avg')
-UNKNOWN = 'unknown'
+_Shape = tuple[int, ...]
 
 
 class Role(NamedTuple):
@@ -45,6 +41,9 @@ class Role(NamedTuple):
   fan_out: tuple[int, ...]  # axes of the output; all others are a field
   law: str = 'constant'  # one of LAWS, or 'unknown'
   query: bool = False  # makes queries; its last axis is the head dimension
+  # The (in, out) axes that its initialiser looks at, if they are others.
+  drawn: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+  stack: tuple[int, ...] = ()  # axes along which layers are kept: no field
 
   def check(self, path: str, rank: int) -> None:
     """Refuses axes that a tensor of that rank has not.
@@ -52,23 +51,49 @@ class Role(NamedTuple):
     Raises:
       ValueError: In one line.
     """
-    axes = self.fan_in + self.fan_out
-    if len(set(axes)) < len(axes) or any(not 0 <= i < rank for i in axes):
-      raise ValueError(
-        f'role of {path}: axes {self.fan_in} and {self.fan_out}, expected '
-        f'different ones from 0 to {rank - 1}'
-      )
+    groups = [(self.fan_in, self.fan_out, self.stack)]
+    if self.drawn is not None:
+      groups.append((*self.drawn, self.stack))
+    for into, out, stack in groups:
+      axes = into + out + stack
+      if len(set(axes)) < len(axes) or any(not 0 <= i < rank for i in axes):
+        also = f' and {stack}' if stack else ''
+        raise ValueError(
+          f'role of {path}: axes {into} and {out}{also}, expected different '
+          f'ones from 0 to {rank - 1}'
+        )
     if self.law not in (*LAWS, UNKNOWN):
       raise ValueError(
         f'role of {path}: law {self.law!r}, expected one of {", ".join(LAWS)}'
       )
 
 
-Seen = tuple[Role, tuple[int, ...]]  # and the shape of the tensor
+class Seen(NamedTuple):
+  """A tensor as the module that uses it sees it: one layer of a stack."""
+
+  role: Role
+  shape: _Shape
+  size: float  # of what its initialiser draws for 64 entries
+
+
+class Watched(NamedTuple):
+  """What was seen while modules ran."""
+
+  tensors: dict[str, Seen]  # by path
+  wrappers: dict[str, Any]  # WeightNorm, SpectralNorm, by the path of the layer
+
 
 DENSE = Role((0,), (1,), 'fan_in')
 VECTOR = Role((), (0,))
 _SCALAR = Role((), ())
+_NORMS = (
+  nn.BatchNorm,
+  nn.LayerNorm,
+  nn.RMSNorm,
+  nn.GroupNorm,
+  nn.InstanceNorm,
+)
+_LAYERS = (nn.Dense, nn.Conv, nn.ConvLocal, nn.ConvTranspose)
 
 
 def convention(path: str, rank: int) -> Role:
@@ -84,8 +109,8 @@ def convention(path: str, rank: int) -> Role:
   Returns:
     The role.
 
-  >>> convention('conv/kernel', 4)
-  Role(fan_in=(2,), fan_out=(3,), law='unknown', query=False)
+  >>> convention('conv/kernel', 4)[:3]
+  ((2,), (3,), 'unknown')
   """
   del path
   if rank == 0:
@@ -95,139 +120,161 @@ def convention(path: str, rank: int) -> Role:
   return Role((rank - 2,), (rank - 1,), UNKNOWN)
 
 
-def stacked(path: str, seen: Seen, shape: tuple[int, ...]) -> Role:
+def stacked(
+  path: str, role: Role, sizes: Sequence[tuple[_Shape, _Shape]]
+) -> Role:
   """The role of a tensor of which a lifted module (`nn.scan`) keeps many.
 
   Args:
     path: Of the tensor, for the error.
-    seen: What it is in one layer, and its shape there.
-    shape: Its shape in the parameters: that of one layer after leading axes.
+    role: What it is in one layer.
+    sizes: Its shape in one layer and in the parameters, at one width or more:
+      one may leave a doubt about where layers are stacked, if there are as many
+      of them as neurons.
 
   Returns:
-    The role with its axes moved behind the leading ones.
+    The `Role` with its axes moved to where they are in the parameters.
 
   Raises:
-    ValueError: If layers are stacked along another axis.
+    ValueError: If it cannot be told along which axis layers are stacked.
 
-  >>> stacked('', (DENSE, (4, 8)), (3, 4, 8)).fan_in
-  (1,)
+  >>> role = stacked('', DENSE, [((4, 8), (4, 3, 8))])
+  >>> role.fan_in, role.stack, role.fan_out
+  ((0,), (1,), (2,))
   """
-  role, own = seen
-  lead = len(shape) - len(own)
-  if lead < 0 or shape[lead:] != own:
+  own, whole = map(len, sizes[0])
+  fit = [
+    kept
+    for kept in itertools.combinations(range(whole), own)
+    if all(tuple(many[i] for i in kept) == one for one, many in sizes)
+  ]
+  # Where nothing grows, it does not matter which.
+  same = all(pair == sizes[0] for pair in sizes)
+  if not fit or (len(fit) > 1 and not same):
+    one, many = sizes[-1]
     raise ValueError(
-      f'tensor {path} has shape {shape}, and {own} where it is used: say in '
-      'overrides which axes are fan-in and fan-out'
+      f'tensor {path} has shape {many}, and {one} where it is used: say in '
+      'overrides which axes are fan-in, fan-out and stack'
     )
+  kept = fit[-1]
+
+  def moved(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(kept[i] for i in axes)
+
   return role._replace(
-    fan_in=tuple(lead + i for i in role.fan_in),
-    fan_out=tuple(lead + i for i in role.fan_out),
+    fan_in=moved(role.fan_in),
+    fan_out=moved(role.fan_out),
+    drawn=role.drawn and (moved(role.drawn[0]), moved(role.drawn[1])),
+    stack=tuple(i for i in range(whole) if i not in kept),
   )
 
 
-def law_of(initializer: Callable[..., Any]) -> str:
-  """How the standard deviation of an initialiser depends on the shape.
-
-  Args:
-    initializer: (key, shape, dtype) -> array, as those of flax.
-
-  Returns:
-    One of `LAWS`, for shapes (in, out); 'unknown' if it is none of them.
-
-  >>> law_of(nn.initializers.lecun_normal())
-  'fan_in'
-  >>> law_of(nn.Embed(2, 2).embedding_init)  # one over the root of the features
-  'fan_out'
-  """
-  try:
-    return _law(initializer)
-  except TypeError:  # not hashable, so not to be remembered
-    return _law.__wrapped__(initializer)
-
-
-@functools.lru_cache(maxsize=256)
-def _law(initializer) -> str:
-  def draw(*shape: int) -> np.ndarray:
-    # Also while something else is being traced.
-    with jax.ensure_compile_time_eval():
-      drawn = initializer(jax.random.key(0), shape, jnp.float32)
-      return np.asarray(drawn, np.float64).ravel()
-
-  wide, tall, square = draw(2, 32), draw(32, 2), draw(8, 8)
-
-  def ratio(x, y) -> float:
-    if np.array_equal(x, y):
-      return 1.0
-    with np.errstate(divide='ignore', invalid='ignore'):
-      each = x / y
-    middle = float(np.median(each))
-    fits = np.allclose(x, middle * y, rtol=1e-4, atol=0)
-    return middle if fits and np.isfinite(middle) else np.nan
-
-  found = ratio(wide, tall), ratio(square, wide)
-  for law, wanted in (
-    ('constant', (1.0, 1.0)),
-    ('fan_in', (4.0, 0.5)),
-    ('fan_out', (0.25, 2.0)),
-    ('fan_avg', (1.0, (17 / 8) ** 0.5)),
-  ):
-    if np.allclose(found, wanted, rtol=1e-4):
-      # in x out was the same so far: (in out)^½ shows where there is a field.
-      if law == 'constant' and ratio(draw(4, 4, 4), wide) != 1:
-        return UNKNOWN
-      return law
-  return UNKNOWN
-
-
 @contextlib.contextmanager
-def watched() -> Iterator[dict[str, Seen]]:
+def watched() -> Iterator[Watched]:
   """Notes the role of every tensor of the modules that are called inside.
 
   Yields:
-    {path: (role, shape)}, filled while modules run; tensors that a module makes
-    by itself with `self.param` are not in it.
+    `Watched`, filled while modules run; tensors that a module of yours makes by
+    itself with `self.param` are not in it.
 
+  >>> import jax.numpy as jnp
   >>> with watched() as seen:
   ...   made = nn.Embed(5, 8).init(jax.random.key(0), jnp.zeros(1, int))
-  >>> role, shape = seen['embedding']
+  >>> role, shape, _ = seen.tensors['embedding']
   >>> role.fan_out, role.law, shape
   ((1,), 'fan_out', (5, 8))
   """
-  seen: dict[str, Seen] = {}
+  seen = Watched({}, {})
 
   def note(call, args, kwargs, context):
     module = context.module
     out = call(*args, **kwargs)
-    if module.scope is not None:
-      own = module.variables.get('params', {})
-      for name, leaf in own.items():
-        if hasattr(leaf, 'shape'):
-          found = _role(module, name, leaf.ndim)
-          if found is not None:
-            path = '/'.join((*module.path, name))
-            seen[path] = found, tuple(leaf.shape)
+    if module.scope is None:
+      return out
+    letters = getattr(module, 'einsum_str', None)
+    if isinstance(module, nn.Einsum) and context.method_name != '__call__':
+      return out  # its letters may come with the call
+    if isinstance(module, nn.Einsum) and letters is None:
+      letters = kwargs['einsum_str'] if 'einsum_str' in kwargs else args[1]
+    for name, value in module.variables.get('params', {}).items():
+      leaves = jax.tree.leaves(value)  # of a box with metadata the one inside
+      if not isinstance(value, Mapping) and hasattr(leaves[0], 'shape'):
+        found = _seen(module, name, tuple(leaves[0].shape), letters)
+        if found is not None:
+          seen.tensors['/'.join((*module.path, name))] = found
+    if isinstance(module, nn.WeightNorm | nn.SpectralNorm):
+      seen.wrappers['/'.join(module.layer_instance.path)] = module
     return out
 
   with nn.intercept_methods(note):
     yield seen
 
 
-def _role(module: Any, name: str, rank: int) -> Role | None:
-  """The role of a tensor of one of flax's own layers, else None."""
-  initializer = getattr(module, f'{name}_init', None)
-  if initializer is None:
+def _seen(
+  module: Any, name: str, shape: _Shape, letters: str | None
+) -> Seen | None:
+  """A tensor of one of flax's own layers, else None."""
+  scale = isinstance(module, nn.WeightNorm)
+  initializer = getattr(module, 'scale_init' if scale else f'{name}_init', None)
+  rank = len(shape)
+  role = _axes(module, name, rank, letters)
+  if role is None or not callable(initializer):
+    return None
+  if not rank:
+    return Seen(role, shape, 0.0)
+  # General dense layers draw a matrix, or a vector, and reshape it.
+  flat = isinstance(module, nn.DenseGeneral)
+  law, size = drawn(initializer, (1 + (name == 'kernel')) if flat else rank)
+  role = role._replace(law=law, query=_scales_logits(module))
+  return Seen(role, shape, size)
+
+
+def _axes(
+  module: Any, name: str, rank: int, letters: str | None
+) -> Role | None:
+  """The axes of a tensor of one of flax's own layers, else None."""
+  every = tuple(range(rank))
+  last, usual = every[-1:], (every[-2:-1], every[-1:])
+  layers = nn.DenseGeneral, nn.Einsum
+  if isinstance(module, (*_NORMS, nn.WeightNorm)) or (
+    name == 'bias' and isinstance(module, layers)
+  ):
+    return Role((), every)
+  if rank < 2:
+    return convention(name, rank)
+  if isinstance(module, nn.Embed) and name == 'embedding':
+    return Role(*usual)
+  if name != 'kernel':
     return None
   if isinstance(module, nn.DenseGeneral):
-    found = _general(module, name, rank, initializer)
-  elif rank < 2:
-    found = convention(name, rank)
-  elif isinstance(module, nn.Embed):
-    found = Role((0,), (1,), law_of(initializer))
-  elif name == 'kernel':  # dense, convolutions and all like them
-    found = Role((rank - 2,), (rank - 1,), law_of(initializer))
-  else:
-    return None
-  return found._replace(query=_scales_logits(module))
+    batch, out = np.size(module.batch_dims), rank - np.size(module.features)
+    # A batch axis is one of the output, and its initialiser's of the input.
+    into, own = every[batch:out], every[:batch] + every[out:]
+    return Role(into, own, drawn=(every[:out], every[out:]) if batch else None)
+  if isinstance(module, nn.Einsum):
+    return _einsum(letters or '', rank)._replace(drawn=usual)
+  if isinstance(module, nn.ConvTranspose) and module.transpose_kernel:
+    return Role(last, every[-2:-1], drawn=usual)
+  # Dense layers, convolutions, and what recurrent cells are made of. Axes of a
+  # kernel of your own are known to you alone.
+  own = type(module).__module__.partition('.')[0] == 'flax'
+  return Role(*usual) if own or isinstance(module, _LAYERS) else None
+
+
+def _einsum(letters: str, rank: int) -> Role:
+  """Axes of the second operand: summed over, or of the output.
+
+  >>> _einsum('bhi,hio->bho', 3)[:2]  # heads are of input and output
+  ((1,), (0, 2))
+  """
+  operands, _, result = letters.replace(' ', '').partition('->')
+  into, _, kernel = operands.partition(',')
+  if '.' in kernel or len(set(kernel)) < len(kernel) or len(kernel) != rank:
+    return Role((), ())  # refused where an axis grows
+  return Role(
+    tuple(i for i, x in enumerate(kernel) if x in into and x not in result),
+    tuple(i for i, x in enumerate(kernel) if x in result),
+  )
 
 
 def _scales_logits(module: Any) -> bool:
@@ -239,13 +286,3 @@ def _scales_logits(module: Any) -> bool:
     # Whoever brings an attention function has decided how logits scale.
     and parent.attention_fn is nn.dot_product_attention
   )
-
-
-def _general(module: Any, name: str, rank: int, initializer: Any) -> Role:
-  """(batch..., in..., out...); the bias has no in."""
-  first_out = rank - np.size(module.features)
-  fan_out = tuple(range(first_out, rank))
-  if name == 'bias':
-    return Role((), fan_out)
-  fan_in = tuple(range(np.size(module.batch_dims), first_out))
-  return Role(fan_in, fan_out, law_of(initializer))

@@ -1,6 +1,4 @@
-"""V and V̇ against quadrature; the tangent kernel against finite networks."""
-
-import pathlib
+"""The kernels against quadrature, and the tangent kernel against networks."""
 
 import jax
 import jax.numpy as jnp
@@ -9,69 +7,12 @@ import pytest
 from scipy import special
 
 from framework.evidence import fits
-from framework.maths.gaussian import TRANSFORMS, transform
+from framework.maths.gaussian import transform
 from framework.maths.kernels import kernels
-
-GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
-# (φ, φ') on the host.
-SMOOTH = {
-  'erf': (special.erf, lambda z: 2 / np.sqrt(np.pi) * np.exp(-(z**2))),
-  'sin': (np.sin, np.cos),
-  'exp': (np.exp, np.exp),
-  'identity': (lambda z: z, np.ones_like),
-}
 
 
 def near(one, other, atol):
   np.testing.assert_allclose(one, other, rtol=0, atol=atol)
-
-
-def gauss_hermite(f, s, t, k, nodes=120):
-  """E f(a) f(b) of centred Gaussians with variances s, t and covariance k."""
-  x, w = np.polynomial.hermite_e.hermegauss(nodes)
-  w = w / w.sum()
-  a = np.sqrt(s) * x[:, None]
-  b = k / np.sqrt(s) * x[:, None] + np.sqrt(t - k**2 / s) * x[None]
-  return np.einsum('i,j,ij->', w, w, f(a) * f(b))
-
-
-@pytest.mark.parametrize('name', sorted(SMOOTH))
-def test_smooth_transforms_are_expectations(name):
-  found = transform(name)
-  for s, t, k in ((0.5, 0.4, 0.3), (0.2, 0.6, -0.25), (0.3, 0.3, 0.0)):
-    for mine, f in zip((found.V, found.V_dot), SMOOTH[name], strict=True):
-      want = gauss_hermite(f, s, t, k)
-      np.testing.assert_allclose(mine(s, t, k), want, rtol=1e-12, atol=1e-12)
-
-
-def test_relu_is_the_table_of_the_reference():
-  """E φφ, E φ'φ' and E φφ'' of the published π-limit, of lengths 1 and |g|."""
-  with np.load(GOLDEN / 'mup_relu_tables.npz') as table:
-    q, lengths = table['vt_c'], table['vt_s2']
-    F00, F11, F02 = (table[f'vt_{name}'] for name in ('F00', 'F11', 'F02'))
-  # Of 1 − q² it takes 1e-20 at least: √ of that is 1e-10, by |g|/2π or 1/2π|g|.
-  inner, ends = slice(1, -1), [0, -1]
-  assert q[0] == -1 and q[-1] == 1
-  relu = transform('relu')
-  of_square = jax.vmap(jax.grad(relu.V, 1))
-  for g, f00, f02 in zip(lengths, F00, F02, strict=True):
-    args = jnp.ones(q.shape), jnp.full(q.shape, g**2), jnp.asarray(g * q)
-    got = relu.V(*args), relu.V_dot(*args), 2 * of_square(*args)
-    for mine, theirs in zip(got, (f00, F11, f02), strict=True):
-      near(mine[inner], theirs[inner], 1e-13)
-      near(np.asarray(mine)[ends], theirs[ends], 6e-11)
-
-
-def test_relu_is_safe_at_the_ends():
-  relu = transform('relu')
-  s = t = jnp.asarray(1.0)
-  for k, V, V_dot in ((-1.0, 0.0, 0.0), (1.0, 0.5, 0.5)):
-    k = jnp.asarray(k)
-    near(relu.V(s, t, k), V, 1e-15)
-    near(relu.V_dot(s, t, k), V_dot, 1e-15)
-    for f in (relu.V, relu.V_dot):
-      assert jnp.isfinite(jax.grad(f, 2)(s, t, k))
-  assert set(SMOOTH) | {'relu'} <= set(TRANSFORMS)
 
 
 # In a plane, at correlations from 1 to -0.97.
@@ -80,6 +21,71 @@ POINTS = jnp.asarray(
   np.array([1.0, 0.9, 1.1, 1.0])[:, None]
   * np.stack([np.cos(ANGLES), np.sin(ANGLES)], 1)
 )
+
+
+def expectation(f, s, t, k, nodes=80):
+  """E f(a) f(b), by quadrature."""
+  x, w = np.polynomial.hermite_e.hermegauss(nodes)
+  w = w / w.sum()
+  a = np.sqrt(s) * x[:, None]
+  b = k / np.sqrt(s) * x[:, None] + np.sqrt(t - k**2 / s) * x[None]
+  return np.einsum('i,j,ij->', w, w, f(a) * f(b))
+
+
+def by_layer(L, x, y, var_w, var_b, var_v):
+  """(NNGP, NTK) of two inputs as a sum over layers, each with its products.
+
+  NTK = E_L + Σ_l Σ^l Π_m≥l v_m Ė_m
+  """
+  phi, slope = special.erf, lambda z: 2 / np.sqrt(np.pi) * np.exp(-(z**2))
+  moments = [var_w * np.array([x @ x, y @ y, x @ y]) + var_b]
+  for _ in range(L - 1):
+    s, t, k = moments[-1]
+    pairs = (s, s, s * (1 - 1e-13)), (t, t, t * (1 - 1e-13)), (s, t, k)
+    own = np.array([expectation(phi, *pair) for pair in pairs])
+    moments.append(var_w * own + var_b)
+  scales = [var_w] * (L - 1) + [var_v]
+  back = [
+    scale * expectation(slope, *m)
+    for scale, m in zip(scales, moments, strict=True)
+  ]
+  nngp = var_v * expectation(phi, *moments[-1])
+  layers = [m[2] * np.prod(back[i:]) for i, m in enumerate(moments)]
+  return nngp, nngp + sum(layers)
+
+
+@pytest.mark.parametrize('L', [1, 2, 3])
+def test_kernels_of_any_variances(L):
+  x, y = np.array([[0.6, -0.3], [0.5, 0.4]])
+  vars = 0.7, 0.2, 1.6
+  want = by_layer(L, x, y, *vars)
+  found = kernels(transform('erf'), L, x[None], y[None], *vars)
+  for mine, theirs in zip(found, want, strict=True):
+    np.testing.assert_allclose(mine[0, 0], theirs, rtol=1e-9, atol=0)
+  # The readout scales both, and the other way round it is the same.
+  again = kernels(transform('erf'), L, y[None], x[None], 0.7, 0.2, 3.2)
+  for mine, theirs in zip(again, want, strict=True):
+    np.testing.assert_allclose(mine[0, 0], 2 * theirs, rtol=1e-9, atol=0)
+
+
+def test_what_is_left_out_has_variance_one_and_no_bias():
+  one = kernels(transform('erf'), 2, POINTS, POINTS)
+  two = kernels(transform('erf'), 2, POINTS, POINTS, 1.0, 0.0, 1.0)
+  for a, b in zip(one, two, strict=True):
+    np.testing.assert_array_equal(a, b)
+  with pytest.raises(ValueError, match='depth is 0, expected an integer >= 1'):
+    kernels(transform('erf'), 0, POINTS, POINTS)
+
+
+@pytest.mark.parametrize('var_w, depth', [(200.0, 10), (2e-3, 10)])
+def test_deep_kernels_fit_in_single_precision(var_w, depth):
+  """Values from 1e-31 to 1e21, whose squares do not."""
+  exact = kernels(transform('relu'), depth, POINTS, POINTS, var_w)
+  x = POINTS.astype(jnp.float32)
+  single = kernels(transform('relu'), depth, x, x, np.float32(var_w))
+  for a, b in zip(single, exact, strict=True):
+    assert a.dtype == jnp.float32
+    np.testing.assert_allclose(a, b, rtol=2e-3, atol=0)
 
 
 def draw(key, L, n, dtype=jnp.float64):

@@ -13,8 +13,7 @@ import pytest
 from framework.mup import coord_check, initialisers, optimizers
 from framework.mup import multipliers as mults_lib
 from framework.mup.coord_check import Check
-from framework.mup.infshape import infer
-from framework.mup.net import Net, parametrise
+from framework.mup.net import Net, infer, parametrise
 from framework.systems.width.transfer.models import Perceptron, Transformer
 from tests.compiling import counted
 

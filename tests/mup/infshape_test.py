@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from framework.mup import infshape, roles
-from framework.mup.infshape import InfShape, InfShapes, between, infer
+from framework.mup.infshape import InfShape, InfShapes, between
+from framework.mup.net import infer
 from framework.mup.roles import Role
 from framework.run.checkpoint import Checkpoints
 from framework.systems.width.transfer.models import Perceptron
@@ -165,8 +166,17 @@ def test_heads_that_multiply_leave_the_logits_alone():
     jax.eval_shape(net(v.shape[-1]).init, jax.random.key(0), v)['params']
     for v in x
   ]
-  role = Role((0,), (1, 2), 'fan_in', query=True)
-  found = between(*params, {'query/kernel': role})
+  into = Role((0,), (1, 2), 'fan_in')
+  own = {f'{name}/kernel': into for name in ('key', 'value')} | {
+    f'{name}/bias': Role((), (0, 1)) for name in ('query', 'key', 'value')
+  }
+  own['query/kernel'] = into._replace(query=True)
+  with pytest.raises(
+    ValueError, match=r'^axis 0 of parameter kernel of module out grows'
+  ):
+    between(*params, own)
+  own['out/kernel'] = Role((0, 1), (2,), 'fan_in')
+  found = between(*params, own)
   assert found['query/kernel'].m_head == 1 and found['query/kernel'].m_out == 4
 
 
@@ -198,36 +208,6 @@ def test_normalised_queries_are_scaled_where_they_are_normalised():
   found = infer(Net(8), Net(16), Net(32), jnp.ones((1, 3, 2)))
   heads = {path for path, s in found.items() if s.m_head != 1}
   assert heads == {'a/query_ln/scale'}
-
-
-def test_layers_under_scan_have_their_axes_moved():
-  class Block(nn.Module):
-    n: int
-
-    @nn.compact
-    def __call__(self, x, _):
-      return nn.Dense(self.n, name='dense')(x), None
-
-  class Net(nn.Module):
-    n: int
-    axis: int = 0
-
-    @nn.compact
-    def __call__(self, x):
-      h = nn.Dense(self.n)(x)
-      blocks = nn.scan(
-        Block,
-        variable_axes={'params': self.axis},
-        split_rngs={'params': True},
-        length=3,
-      )
-      return blocks(self.n, name='blocks')(h, None)[0]
-
-  found = infer(Net(8), Net(16), Net(32), X)['blocks/dense/kernel']
-  assert found.size == (3, 32, 32) and found.role.fan_in == (1,)
-  assert (found.m_in, found.m_out) == (4, 4)
-  with pytest.raises(ValueError, match='say in overrides which axes'):
-    infer(Net(8, 1), Net(16, 1), Net(32, 1), X)
 
 
 @pytest.mark.parametrize(
@@ -273,25 +253,6 @@ def test_by_path_and_repr(shapes):
   assert shapes != {} and len(shapes) == 3
   swapped = shapes.swapped()['readout/kernel']
   assert (swapped.m_in, swapped.m_out) == (1, 4)
-
-
-@pytest.mark.parametrize(
-  'initializer, law',
-  [
-    (nn.initializers.zeros, 'constant'),
-    (nn.initializers.normal(0.3), 'constant'),
-    (nn.initializers.lecun_uniform(), 'fan_in'),
-    (nn.initializers.he_normal(), 'fan_in'),
-    (nn.initializers.xavier_normal(), 'fan_avg'),
-    (nn.initializers.variance_scaling(3.0, 'fan_out', 'uniform'), 'fan_out'),
-    (nn.initializers.variance_scaling(1.0, 'fan_geo_avg', 'normal'), 'unknown'),
-    (lambda key, n, dtype: jax.random.uniform(key, n) ** n[0], 'unknown'),
-  ],
-)  # fmt: skip
-def test_the_law_of_an_initialiser_is_found_exactly(initializer, law):
-  assert roles.law_of(initializer) == law
-  # While something is being traced, too.
-  jax.jit(lambda: roles.law_of(initializer) == law or 1 / 0)()
 
 
 def test_shapes_are_hashable_static_arguments(shapes):

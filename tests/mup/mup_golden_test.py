@@ -17,8 +17,7 @@ import optax
 import pytest
 
 from framework.mup import initialisers, multipliers, optimizers
-from framework.mup.infshape import infer
-from framework.mup.net import Net
+from framework.mup.net import Net, infer
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
 

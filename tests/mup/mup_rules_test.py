@@ -8,9 +8,8 @@ import optax
 import pytest
 
 from framework.mup import initialisers, layers, multipliers, optimizers
-from framework.mup.infshape import infer
 from framework.mup.multipliers import Multipliers
-from framework.mup.net import Net, parametrise
+from framework.mup.net import Net, infer, parametrise
 from framework.mup.roles import Role
 from framework.systems.width.transfer.models import Perceptron, Transformer
 

@@ -20,9 +20,9 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from framework.descent import DescentState, descent
 from framework.mup import coord_check, initialisers, optimizers
 from framework.mup import multipliers as mults_lib
-from framework.mup.infshape import InfShapes, infer
+from framework.mup.infshape import InfShapes
 from framework.mup.multipliers import Multipliers
-from framework.mup.net import Net
+from framework.mup.net import Net, infer
 from framework.system import System
 from framework.systems.width.transfer.models import (
   ACTIVATIONS,
