@@ -101,13 +101,18 @@ def advance(
     hp: Hyperparameters.
     state: The state at step `t`.
     t: The step that `state` has reached.
-    times: Steps to stop at, not decreasing, the first at least `t`.
+    times: Steps to stop at: integers, not decreasing, the first at least `t`.
     recorded: Which stops to observe; the records of the others are zeros and
       cost nothing. All of them when None.
 
   Returns:
     (state at times[-1], records stacked along a leading axis of stops).
+
+  Raises:
+    ValueError: If `times` are not integers along one axis or, as far as they
+      are not traced, decrease, begin before `t` or end after 2^31 - 1.
   """
+  _check_times(times, t)
 
   def one_step(i, state):
     return system.step(jax.random.fold_in(key, i), state, problem, hp)
@@ -154,11 +159,14 @@ def rollout(
     system: The run.
     key: The key of the seed, `jax.random.key(seed)`.
     hp: Hyperparameters, a pytree of scalars: traced, never compiled in.
-    times: Steps to record at, not decreasing; 0 is the start.
+    times: Steps to record at: integers, not decreasing; 0 is the start.
     data: Shared arrays for `system.sample`, if it takes them.
 
   Returns:
     (state at times[-1], {name: records with a leading axis of times}).
+
+  Raises:
+    ValueError: If `times` make no sense; traced, they are not looked into.
 
   >>> import jax, jax.numpy as jnp
   >>> decay = System(
@@ -216,6 +224,25 @@ def logspaced(steps: int, per_decade: int = 20) -> np.ndarray:
   count = int(np.ceil(per_decade * np.log10(steps))) + 1
   grid = np.rint(np.geomspace(1, steps, max(count, 1)))
   return np.unique(np.r_[0, grid, steps]).astype(np.int32)
+
+
+def _check_times(times: Any, t: Any) -> None:
+  """Times that are no integers make `fori_loop` count wrongly, in silence."""
+  given = times if hasattr(times, 'dtype') else jnp.asarray(times)
+  dtype, shape = given.dtype, given.shape
+  if not jnp.issubdtype(dtype, jnp.integer) or len(shape) != 1 or not shape[0]:
+    raise ValueError(
+      f'times are {dtype} of shape {shape}, expected integers along one axis'
+    )
+  try:
+    steps = np.append(np.asarray(t), np.asarray(times)).astype(np.int64)
+  except jax.errors.TracerArrayConversionError:
+    return
+  if np.any(np.diff(steps) < 0) or steps[-1] >= 2**31:
+    raise ValueError(
+      f'times are {np.asarray(times)}, expected steps in [{steps[0]}, 2^31) '
+      'that do not decrease'
+    )
 
 
 def _check_at_least_one(**values: Any) -> None:

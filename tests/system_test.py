@@ -61,6 +61,40 @@ def test_a_time_twice_is_recorded_twice():
   assert np.any(records['x'][1] != records['x'][2])
 
 
+@pytest.mark.parametrize(
+  'times',
+  [
+    np.array([0.0, 1.5]),
+    [0.0, 2.0],
+    jnp.arange(3.0),
+    np.array([True, False]),
+    np.int32(3),
+    np.array([[0, 1]]),
+    [],
+  ],
+)
+@pytest.mark.parametrize('traced', [False, True])
+def test_times_that_are_no_steps_are_refused(times, traced):
+  """`fori_loop` would count to a float with a rounding of its own."""
+  call = lambda times: lib.rollout(toy.cubic(), KEY, toy.CubicHp(), times)  # noqa: E731
+  with pytest.raises(ValueError, match='expected integers along one axis'):
+    jax.jit(call)(jnp.asarray(times)) if traced else call(times)
+
+
+@pytest.mark.parametrize(
+  'times', [[3, 1], np.array([-1, 2]), np.array([0, 2**31]), jnp.array([5, 4])]
+)
+def test_steps_that_go_back_are_refused(times):
+  with pytest.raises(ValueError, match=r'expected steps in \[0, 2\^31\) that'):
+    lib.rollout(toy.cubic(), KEY, toy.CubicHp(), times)
+
+
+def test_stops_before_the_state_are_refused():
+  state = jnp.asarray(2.0)
+  with pytest.raises(ValueError, match=r'expected steps in \[4, 2\^31\)'):
+    lib.advance(toy.cubic(), KEY, (), toy.CubicHp(), state, 4, [3, 5])
+
+
 def test_keys_are_three_streams():
   k = lib.keys(KEY)
   data = {tuple(np.asarray(jax.random.key_data(x)).tolist()) for x in k}

@@ -23,10 +23,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree
 
 from framework import system as system_lib
+from framework.leaves import check_scalars, like, names, replaced
 from framework.run.plan import Plan, Varies, dependence
 from framework.system import System
 
-__all__ = ['Lanes', 'Program', 'points']
+__all__ = ['Lanes', 'Program', 'names', 'points']
 
 
 class Lanes(NamedTuple):
@@ -41,47 +42,31 @@ def points(hp: PyTree, axes: Mapping[str, Sequence[float]]) -> PyTree:
   """The grid of swept hyperparameters, flattened in C order.
 
   Args:
-    hp: A NamedTuple of scalars.
-    axes: Values for each swept field.
+    hp: Any pytree of scalars.
+    axes: Values for each swept leaf, by its name (see `names`).
 
   Returns:
-    `hp` with each swept field replaced by an array over points; the others stay
+    `hp` with each swept leaf replaced by an array over points; the others stay
     scalars (and so stay shared by all lanes).
 
   Raises:
-    ValueError: If an axis is not a field of `hp`, has no values, or one that
-      the field's type cannot hold.
+    ValueError: If an axis is not a leaf of `hp`, has no values, or one that
+      the leaf's type cannot hold, or if a leaf is not a scalar.
 
-  >>> from typing import NamedTuple
-  >>> class Hp(NamedTuple):
-  ...   eta: float
-  ...   alpha: float
-  ...   k: float
-  >>> grid = points(Hp(0.1, 0.3, 5), {'alpha': (1.0, 2.0), 'k': (3, 4)})
-  >>> grid.alpha.tolist(), grid.k.tolist(), grid.eta
-  ([1.0, 1.0, 2.0, 2.0], [3, 4, 3, 4], 0.1)
+  >>> grid = points({'opt': {'lr': 0.1}, 'k': 5, 'alpha': 0.3},
+  ...               {'opt.lr': (1.0, 2.0), 'k': (3, 4)})
+  >>> grid['opt']['lr'].tolist(), grid['k'].tolist(), grid['alpha']
+  ([1.0, 1.0, 2.0, 2.0], [3, 4, 3, 4], 0.3)
   """
-  for name, values in axes.items():
-    if name not in hp._fields:
-      raise ValueError(f'sweep axis {name}: not one of {", ".join(hp._fields)}')
-    if not len(values):
-      raise ValueError(f'sweep axis {name}: no values')
-  grid = np.meshgrid(
-    *(_values(n, v, getattr(hp, n)) for n, v in axes.items()),
-    indexing='ij',
+  check_scalars(hp)
+  try:
+    values = [like(hp, name, axis) for name, axis in axes.items()]
+  except ValueError as error:
+    raise ValueError(f'sweep axis {error}') from None
+  grid = np.meshgrid(*values, indexing='ij')
+  return replaced(
+    hp, {name: g.ravel() for name, g in zip(axes, grid, strict=True)}
   )
-  return hp._replace(
-    **{name: g.ravel() for name, g in zip(axes, grid, strict=True)}
-  )
-
-
-def _values(name: str, values: Sequence[float], field: Any) -> np.ndarray:
-  """Values of an axis in the dtype of the field that they replace."""
-  dtype = np.asarray(field).dtype
-  found = np.asarray(values, dtype)
-  if not jnp.issubdtype(dtype, jnp.inexact) and np.any(found != values):
-    raise ValueError(f'sweep axis {name}: {values}, expected {dtype} values')
-  return found
 
 
 class Program:

@@ -8,13 +8,13 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from framework import leaves
 from framework.system import System, rollout
 
 __all__ = ['best', 'drift', 'lr_sweep']
@@ -22,46 +22,48 @@ __all__ = ['best', 'drift', 'lr_sweep']
 
 def lr_sweep(
   system: System,
-  hp: Any,
-  rates: Sequence[float],
+  hp: PyTree,
+  rates: Sequence[float] | Float[Array, ' rates'],
   seeds: int,
   times: Int[Array, ' records'],
   data: PyTree = None,
+  name: str = 'lr',
 ) -> dict[str, Array]:
   """Runs a system at every learning rate from every seed.
 
   Pure: jit it, with `rates` and `times` as arrays, for one compiled program.
 
   Args:
-    system: The run; its hp has a field `lr`.
-    hp: A NamedTuple of scalars; rates get the type of its `lr`.
+    system: The run.
+    hp: Any pytree of scalars with a leaf `name`; rates get its type.
     rates: Learning rates.
     seeds: How many seeds.
     times: Steps to record at.
     data: Shared arrays of the system.
+    name: Of the leaf that is the learning rate, its path joined with dots.
 
   Returns:
     {observation: (rate, seed, record, ...)}.
 
-  >>> from typing import NamedTuple
-  >>> class Hp(NamedTuple):
-  ...   lr: float
+  Raises:
+    ValueError: If `hp` has no such leaf, or its type cannot hold a rate.
+
   >>> decay = System(lambda k, hp: (), lambda k, p, hp: jnp.float32(1),
-  ...   lambda k, x, p, hp: x * (1 - hp.lr), lambda x, p, hp: {'x': x})
-  >>> hp, times = Hp(jnp.float32(0)), jnp.array([0, 1])
+  ...   lambda k, x, p, hp: x * (1 - hp['lr']), lambda x, p, hp: {'x': x})
+  >>> hp, times = {'lr': jnp.float32(0)}, jnp.array([0, 1])
   >>> found = lr_sweep(decay, hp, (0.5, 1.0), 3, times)
   >>> found['x'].shape, found['x'][:, 0, 1].tolist()
   ((2, 3, 2), [0.5, 0.0])
   """
-  grid = jnp.asarray(rates, jnp.result_type(hp.lr))
+  grid = leaves.like(hp, name, rates)
 
   def run(rate, key):
-    own = hp._replace(lr=rate)
+    own = leaves.replaced(hp, {name: rate})
     return rollout(system, key, own, times, data)[1]
 
   keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
   over_seeds = jax.vmap(run, (None, 0))
-  return jax.vmap(over_seeds, (0, None))(grid, keys)
+  return jax.vmap(over_seeds, (0, None))(jnp.asarray(grid), keys)
 
 
 def best(

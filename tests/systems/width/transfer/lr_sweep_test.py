@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from framework.system import rollout
+from framework.system import System, rollout
 from framework.systems.width import transfer
 from framework.systems.width.transfer import lr_sweep
 from tests.compiling import counted
@@ -49,6 +50,43 @@ def test_other_rates_and_times_compile_nothing():
     other = sweep(rates, times)
   assert count.compiled == 0
   np.testing.assert_array_equal(other['loss'][1, :, 1], first['loss'][1, :, 1])
+
+
+def decay(rate):
+  return System(
+    lambda key, hp: (),
+    lambda key, problem, hp: jnp.ones(()),
+    lambda key, x, problem, hp: x * (1 - rate(hp)),
+    lambda x, problem, hp: {'x': x},
+  )
+
+
+@pytest.mark.parametrize(
+  'hp, name, rate',
+  [
+    ({'lr': 1}, 'lr', lambda hp: hp['lr']),
+    ({'opt': {'lr': jnp.float32(0)}}, 'opt.lr', lambda hp: hp['opt']['lr']),
+    ((3, 1), '1', lambda hp: hp[1]),
+  ],
+)
+def test_rates_of_any_hp(hp, name, rate):
+  """Python's 1 as well: cast to whole numbers, both rates would be 0."""
+  found = lr_sweep.lr_sweep(
+    decay(rate), hp, (0.5, 0.25), 1, jnp.array([0, 1]), name=name
+  )
+  assert found['x'][:, 0, 1].tolist() == [0.5, 0.75]
+
+
+def test_rates_that_the_hp_cannot_hold_are_refused():
+  system = decay(lambda hp: hp['lr'])
+  for traced in (False, True):
+    with pytest.raises(ValueError, match='lr is int32, which cannot hold'):
+      call = lambda rates: lr_sweep.lr_sweep(  # noqa: E731
+        system, {'lr': np.int32(1)}, rates, 1, jnp.array([0, 1])
+      )
+      jax.jit(call)(jnp.array([0.5])) if traced else call((0.5, 0.25))
+  with pytest.raises(ValueError, match=r'lr is not .* did you mean opt\.lr\?'):
+    lr_sweep.lr_sweep(system, {'opt': {'lr': 0.1}}, (1.0,), 1, TIMES)
 
 
 def test_the_best_is_never_a_run_that_diverged():
