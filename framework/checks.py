@@ -1,10 +1,10 @@
-"""Sizes that a caller gives."""
+"""Sizes that a caller gives, refused before anything is traced."""
 
 __all__ = ['check_sizes']
 
 
 def check_sizes(**sizes: int) -> None:
-  """Refuses a size below 1.
+  """Refuses a size that is not a positive integer.
 
   Args:
     **sizes: By name.
@@ -17,5 +17,6 @@ def check_sizes(**sizes: int) -> None:
   ValueError: k is 0, expected an integer >= 1
   """
   for name, value in sizes.items():
-    if value < 1:
+    # Of what is not a number or not finite the remainder is nan, which is true.
+    if not value >= 1 or value % 1:
       raise ValueError(f'{name} is {value}, expected an integer >= 1')

@@ -223,6 +223,35 @@ def test_dropout_is_of_the_step_and_not_of_the_observation():
   )
 
 
+@pytest.mark.parametrize(
+  'rule',
+  [
+    lambda hp: optax.lbfgs(memory_size=3),
+    lambda hp: optax.contrib.sam(
+      optax.sgd(hp['lr']), optax.sgd(0.01), opaque_mode=True
+    ),
+  ],
+)
+def test_rules_that_ask_again_see_the_same_noise_and_statistics(rule):
+  """Statistics are those of θ_t, however often the loss was asked for."""
+
+  def middle(train):
+    norm = nn.BatchNorm(use_running_average=not train, momentum=0.5)
+    return nn.Sequential([norm, nn.Dropout(0.1, deterministic=not train)])
+
+  one = supervised(task, Net(middle), CE, rule, batch=8)
+  two = supervised(task, Net(middle), CE, lambda hp: optax.sgd(0.1), batch=8)
+  steps = [stepped(system)[2] for system in (one, two)]
+  chex.assert_trees_all_close(
+    steps[0].variables, steps[1].variables, rtol=1e-5, atol=1e-6
+  )
+  hp = {'lr': jnp.float32(0.2)}
+  _, seen = jax.jit(functools.partial(rollout, one))(
+    KEY, hp, jnp.array([0, 60])
+  )
+  assert seen['loss'][1] < 0.7 * seen['loss'][0]
+
+
 def test_adapters_alone_are_trained():
   """In a collection of their own, or picked out of the parameters."""
   _, before, after = stepped(NETS['adapters']())
