@@ -112,35 +112,28 @@ def _prepared(experiment: Experiment, config: Any) -> Study | None:
 
 def _compute(study: Study, argv: Sequence[str]) -> int:
   first = jax.process_index() == 0
-  log = None
 
   def told(line: str) -> None:
-    nonlocal log
     if first:
-      log = log or flags_lib.log_to(study.path)
       print(line, flush=True)
 
   listener = report.tensorboard(study.path) if flags.FLAGS.tensorboard else None
-  try:
-    outcome = study.run(
-      progress=flags.FLAGS.progress,
-      resume=flags.FLAGS.resume,
-      options=_options(listener),
-      argv=tuple(argv),
-      told=told,
-    )
-    if outcome.status == 'preempted':
-      print(f'stopped and saved in {study.path}: run the same command again')
-      return 75
-    if outcome.status == 'diverged':
-      print(f'{outcome.diverged} of {outcome.lanes} lanes diverged')
-      if first:
-        study.place.write('results.csv', results.to_csv(study.results()))
-      return 3
-    return _report(study) if first else 0
-  finally:
-    if log:
-      log.close()
+  outcome = study.run(
+    progress=flags.FLAGS.progress,
+    resume=flags.FLAGS.resume,
+    options=_options(listener),
+    argv=tuple(argv),
+    told=told,
+  )
+  if outcome.status == 'preempted':
+    print(f'stopped and saved in {study.path}: run the same command again')
+    return 75
+  if outcome.status == 'diverged':
+    print(f'{outcome.diverged} of {outcome.lanes} lanes diverged')
+    if first:
+      study.place.write('results.csv', results.to_csv(study.results()))
+    return 3
+  return _report(study) if first else 0
 
 
 def _report(study: Study) -> int:

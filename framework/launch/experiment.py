@@ -105,7 +105,8 @@ def _wrong(e: Any):
       yield f'configs[{name!r}]', type(entry[1]).__name__, kind
   table = e.variants
   if isinstance(table, Variant):
-    table = dict.fromkeys(e.configs, table)
+    yield from _wrong_functions('variants', table)
+    return
   if not isinstance(table, Mapping):
     yield 'variants', repr(table), 'a Variant, or {variant: Variant}'
     return

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from absl import flags, logging
-from etils import epath
+from absl import flags
 
 from framework import config as config_lib
 from framework.launch.experiment import Experiment
 
-__all__ = ['define', 'log_to', 'parse', 'window']
+__all__ = ['define', 'parse', 'window']
 
 
 def define() -> flags.FlagValues:
@@ -182,15 +181,3 @@ def window(text: str | None) -> tuple[int, int] | None:
   if not (start.isdigit() and stop.isdigit() and int(start) < int(stop)):
     raise flags.Error(f'--profile={text}: expected START:STOP, e.g. 100:200')
   return int(start), int(stop)
-
-
-def log_to(directory: epath.PathLike) -> Any:
-  """Copies the log into log.txt of a local work directory."""
-  import logging as python_logging
-
-  if '://' in str(directory):
-    return None
-  handler = python_logging.FileHandler(epath.Path(directory) / 'log.txt')
-  handler.setFormatter(logging.get_absl_handler().formatter)
-  logging.get_absl_logger().addHandler(handler)
-  return handler

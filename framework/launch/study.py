@@ -13,11 +13,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 
 from framework import config as config_lib
 from framework.evidence import claims as claims_lib
 from framework.evidence.claims import Claim
-from framework.launch import report
+from framework.launch import log, report
 from framework.launch.experiment import Experiment, Figures, check, job_of
 from framework.run import results, runner, workdir
 from framework.run.job import Job
@@ -150,7 +151,7 @@ class Study:
         told(f'already done: the results in {self.path} are used')
         return _outcome(before or self.place.read('run.json'))
       told(f'{"resuming" if resumed else "running"} in {self.path}')
-      with self._precision():
+      with self._log(), self._precision():
         return self._compute(
           job, before, progress, options or Options(), stop, argv
         )
@@ -162,6 +163,7 @@ class Study:
     facts, began = workdir.facts(argv), time.time()
     if first:
       self.place.write('run.json', {**facts, 'status': 'running'})
+    self._tell(facts, resumed=bool(before))
     with contextlib.nullcontext(stop) if stop else StopRequest() as asked:
       outcome = runner.run(
         job,
@@ -182,7 +184,43 @@ class Study:
         'written': results.chunks(self.path),
       }
       self.place.write('run.json', record)
+    logging.info(
+      '%s after %.1f s: %d lanes, %d diverged',
+      outcome.status,
+      time.time() - began,
+      outcome.lanes,
+      outcome.diverged,
+    )
     return outcome
+
+  def _tell(self, facts: dict[str, Any], resumed: bool) -> None:
+    """Logs what is computed, with what, and where."""
+    layout = self.job.layout
+    logging.info('%s %s', 'resumed' if resumed else 'begun', facts['argv'])
+    logging.info('source %s, python %s', facts['git'], facts['python'])
+    logging.info(' '.join(f'{k} {v}' for k, v in facts['versions'].items()))
+    logging.info(
+      '%d x %s, %d processes, %s',
+      facts['devices'],
+      facts['device_kind'],
+      facts['processes'],
+      self.config.precision,
+    )
+    logging.info(
+      '%d programs, %d points x %d seeds, T = %d, %d records',
+      len(self.job.arms),
+      layout.points,
+      len(layout.seeds),
+      layout.times[-1],
+      len(layout.times),
+    )
+    for line in config_lib.describe(self.config).splitlines():
+      logging.info('config %s', line)
+
+  def _log(self) -> contextlib.AbstractContextManager:
+    """Where log lines go: process 0 keeps them in the work directory."""
+    first = jax.process_index() == 0
+    return log.kept(self.path) if first else contextlib.nullcontext()
 
   def results(self) -> Any:
     """What was recorded, an `xarray.Dataset`.
@@ -227,7 +265,11 @@ class Study:
     Returns:
       The claims.
     """
-    return report.write(self)
+    with self._log():
+      made = report.write(self)
+      for line in claims_lib.table(made).splitlines():
+        logging.info('%s', line)
+    return made
 
   @contextlib.contextmanager
   def _precision(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ import sys
 import time
 
 import jax
+from absl import logging
 
 __all__ = ['Progress', 'duration']
 
@@ -39,6 +40,7 @@ class Progress:
     self._total, self._done, self._first = max(total, 1), done, done
     self._last = time.monotonic()
     self._worked, self._since = 0.0, None
+    self._chunks = 0
     self._wait = 0.0  # until the next line: at once, then ever more rarely
     if self._style == 'bar':
       from tqdm import tqdm
@@ -68,18 +70,21 @@ class Progress:
       self._bar.set_description_str(label, refresh=False)
       self._bar.update(lane_steps)
     now = time.monotonic()
-    if self._style == 'log' and now - self._last >= self._wait:
+    self._chunks += 1
+    if now - self._last >= self._wait:
       self._last = now
       self._wait = min(max(1.0, 3 * self._wait), self._every)
       running = 0.0 if self._since is None else now - self._since
       rate = (self._done - self._first) / max(self._worked + running, 1e-9)
-      left = (self._total - self._done) / max(rate, 1e-9)
-      print(
+      left = duration((self._total - self._done) / max(rate, 1e-9))
+      line = (
         f'{100 * self._done / self._total:5.1f}%  {rate:.3g} lane-steps/s  '
-        f'ETA {duration(left)}  {label}'.rstrip(),
-        file=sys.stderr,
-        flush=True,
-      )
+        # The first chunks are short and say little about the rate.
+        f'ETA {left if self._chunks > 2 else "estimating"}  {label}'
+      ).rstrip()
+      logging.info('%s', line)
+      if self._style == 'log':
+        print(line, file=sys.stderr, flush=True)
 
   def end(self) -> None:
     """The run is over, or has stopped."""
