@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from framework import descent as lib
+from framework.descent import DescentState, TrainState, descent, minibatch
 from framework.system import System, advance, keys, rollout, start
 from tests import toy
 
@@ -59,7 +59,7 @@ def test_a_schedule_built_from_hp_is_followed():
   def optimizer(hp):
     return optax.sgd(lambda count: hp * 0.5**count)
 
-  d = lib.descent(lambda *_: jnp.ones(()), quadratic, optimizer)
+  d = descent(lambda *_: jnp.ones(()), quadratic, optimizer)
   hp, problem = 0.5, jnp.ones(())
   state = d.init(KEY, problem, hp)
   want = 1.0
@@ -78,8 +78,8 @@ def test_value_and_grad_replaces_the_loss():
   def init(*_):
     return jnp.ones(2)
 
-  one = lib.descent(init, quadratic, optax.sgd)
-  two = lib.descent(init, None, optax.sgd, value_and_grad=closed)
+  one = descent(init, quadratic, optax.sgd)
+  two = descent(init, None, optax.sgd, value_and_grad=closed)
   state = one.init(KEY, problem, hp)
   np.testing.assert_array_equal(
     one.step(KEY, state, problem, hp).params,
@@ -89,7 +89,7 @@ def test_value_and_grad_replaces_the_loss():
 
 def test_neither_loss_nor_gradient_is_refused():
   with pytest.raises(TypeError, match='needs a loss or a value_and_grad'):
-    lib.descent(lambda *_: jnp.ones(2), None, optax.sgd)
+    descent(lambda *_: jnp.ones(2), None, optax.sgd)
 
 
 def test_rules_are_given_the_loss_and_what_else_they_need():
@@ -103,7 +103,7 @@ def test_rules_are_given_the_loss_and_what_else_they_need():
       lambda params: (jnp.zeros(()), jnp.zeros(())), update
     )
 
-  d = lib.descent(
+  d = descent(
     lambda *_: jnp.array([1.0, 3.0]),
     quadratic,
     rule,
@@ -136,9 +136,7 @@ def regression(rule, batch=None) -> System:
   def observe(state, problem, hp):
     return {'loss': loss(state.params, problem, hp)}
 
-  return System(
-    sample, *lib.descent(init_params, loss, rule, batch=batch), observe
-  )
+  return System(sample, *descent(init_params, loss, rule, batch=batch), observe)
 
 
 def bare(hp):
@@ -232,7 +230,7 @@ def test_lbfgs_is_optax_by_hand():
   rule = optax.lbfgs()
 
   def loss(params):
-    return system.observe(lib.DescentState(params, ()), problem, hp)['loss']
+    return system.observe(DescentState(params, ()), problem, hp)['loss']
 
   @jax.jit
   def step(params, opt_state):
@@ -250,7 +248,7 @@ def test_lbfgs_is_optax_by_hand():
 
 def test_opaque_sam_takes_the_gradient_uphill():
   """L = x²/2 at x = 1, η = 1/2: ∇L(1 + 0.01) = 1.01, and x becomes 0.495."""
-  d = lib.descent(lambda *_: jnp.ones(()), quadratic, sam(True))
+  d = descent(lambda *_: jnp.ones(()), quadratic, sam(True))
   problem, hp = jnp.ones(()), {'lr': 0.5}
   got = d.step(KEY, d.init(KEY, problem, hp), problem, hp).params
   np.testing.assert_allclose(got, 1 - 0.5 * 1.01, rtol=1e-12, atol=0)
@@ -271,7 +269,7 @@ def test_a_line_search_sees_the_batch_the_noise_and_the_step():
   def loss(x, batch, hp, *, key, t):
     return x * (jnp.sum(batch) + 10 * t + toy.draw(key, (), jnp.float64))
 
-  d = lib.descent(lambda *_: 1.5, loss, rule, batch=lib.minibatch(2))
+  d = descent(lambda *_: 1.5, loss, rule, batch=minibatch(2))
   problem, seen = jnp.arange(100.0), []
   state = d.init(KEY, problem, 1.0)
   for key in jax.random.split(KEY):
@@ -288,10 +286,10 @@ def noise(x, problem, hp, *, key):
 
 
 def test_the_noise_of_the_loss_is_that_of_the_step():
-  d = lib.descent(lambda *_: jnp.zeros(()), noise, optax.sgd)
+  d = descent(lambda *_: jnp.zeros(()), noise, optax.sgd)
   state = d.init(KEY, None, 1.0)
   # Nothing but the parameters and the rule's state is carried for it.
-  assert type(state) is lib.DescentState
+  assert type(state) is DescentState
   moved = [d.step(key, state, None, 1.0).params for key in keys(KEY)]
   want = [-toy.draw(key, (), jnp.float64) for key in keys(KEY)]
   np.testing.assert_array_equal(moved, want)
@@ -307,14 +305,14 @@ def test_the_noise_of_the_loss_is_not_the_draw_of_the_batch():
   def loss(x, batch, hp, *, key):
     return jnp.dot(x, batch == toy.draw(key, (), jnp.float64))
 
-  d = lib.descent(lambda *_: jnp.zeros(10), loss, optax.sgd, batch=batch)
+  d = descent(lambda *_: jnp.zeros(10), loss, optax.sgd, batch=batch)
   state = d.init(KEY, None, 1.0)
   np.testing.assert_array_equal(d.step(KEY, state, None, 1.0).params, 0)
 
 
 def test_the_loss_and_the_batch_may_ask_for_the_step():
   """L = x b, b = 100 t from the batch's t, plus the loss's own t."""
-  d = lib.descent(
+  d = descent(
     lambda *_: jnp.zeros(()),
     lambda x, batch, hp, t: x * (batch + t),
     optax.sgd,
@@ -325,17 +323,17 @@ def test_the_loss_and_the_batch_may_ask_for_the_step():
   )
   state, records = jitted(system)(KEY, 1.0, jnp.array([0, 1, 2, 3]))
   np.testing.assert_array_equal(records['x'], [0, 0, -101, -303])
-  assert type(state) is lib.TrainState
+  assert type(state) is TrainState
   assert state.t == 3 and state.variables == ()
 
 
 def test_hp_called_t_is_no_question():
   """Names of the three arguments that everyone gets mean nothing."""
-  d = lib.descent(
+  d = descent(
     lambda *_: jnp.ones(()), lambda key, variables, t: t * key, optax.sgd
   )
   state = d.step(KEY, d.init(KEY, None, 0.5), None, 0.5)
-  assert type(state) is lib.DescentState
+  assert type(state) is DescentState
   assert state.params == 0.75
 
 
@@ -349,7 +347,7 @@ def test_the_loss_carries_variables(closed):
   def value_and_grad(x, problem, hp, *, t, variables):
     return loss(x, problem, hp, t=t, variables=variables), variables
 
-  d = lib.descent(
+  d = descent(
     lambda *_: (jnp.zeros(()), jnp.ones(())),
     None if closed else loss,
     optax.sgd,
@@ -365,7 +363,7 @@ def test_the_loss_carries_variables(closed):
 
 def test_minibatches_are_rows_of_the_problem():
   table = {'x': np.arange(10.0).reshape(5, 2), 'y': np.arange(5)}
-  batch = jax.jit(lib.minibatch(64))(KEY, table, None)
+  batch = jax.jit(minibatch(64))(KEY, table, None)
   x, y = np.asarray(batch['x']), np.asarray(batch['y'])
   assert x.shape == (64, 2)
   # Pairs stay together, and 64 draws out of five find all of them.
@@ -376,9 +374,7 @@ def test_minibatches_are_rows_of_the_problem():
 def test_minibatches_are_uniform_and_of_each_step():
   draw = jax.jit(
     jax.vmap(
-      lambda t: lib.minibatch(4)(
-        jax.random.fold_in(KEY, t), jnp.arange(5), None
-      )
+      lambda t: minibatch(4)(jax.random.fold_in(KEY, t), jnp.arange(5), None)
     )
   )
   draws = np.asarray(draw(np.arange(5000)))
@@ -391,15 +387,15 @@ def test_minibatches_are_uniform_and_of_each_step():
 
 def test_rows_picks_the_table_out_of_the_problem():
   problem = {'train': np.arange(7), 'test': np.zeros(())}
-  batch = lib.minibatch(3, rows=lambda p: p['train'])
+  batch = minibatch(3, rows=lambda p: p['train'])
   shape = jax.eval_shape(lambda: batch(KEY, problem, None))
   assert shape.shape == (3,) and shape.dtype == int
 
 
 def test_the_loss_sees_the_batch_instead_of_the_problem():
   """Gradient -mean(batch): one step moves by the mean of what was drawn."""
-  batch = lib.minibatch(2)
-  d = lib.descent(
+  batch = minibatch(2)
+  d = descent(
     lambda *_: jnp.zeros(()),
     lambda x, batch, hp: -x * jnp.mean(batch),
     optax.sgd,
@@ -421,4 +417,4 @@ def test_the_loss_sees_the_batch_instead_of_the_problem():
 
 def test_a_batch_of_no_rows_is_refused():
   with pytest.raises(ValueError, match='batch size is 0'):
-    lib.minibatch(0)
+    minibatch(0)
