@@ -19,6 +19,8 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 import jax
 
+from framework.launch import xla_flags
+
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_enable_x64', True)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
@@ -35,7 +37,7 @@ def _compile_quickly() -> None:
     # with the other flags two programs would differ in the last bit.
     flags.append('--xla_cpu_max_isa=AVX')
   given = os.environ.get('XLA_FLAGS')
-  os.environ['XLA_FLAGS'] = ' '.join([*flags, given or ''])
+  os.environ['XLA_FLAGS'] = xla_flags.with_flags(given, flags)
   jax.config.update('jax_disable_most_optimizations', True)
   jax.devices()
   if given is None:

@@ -1,7 +1,6 @@
 """Sets up JAX for a launch: devices, precision, compilation cache, cluster."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax
 from absl import flags, logging
 
 from framework import config as config_lib
-from framework.launch import rollcall
+from framework.launch import rollcall, xla_flags
 
 __all__ = [
   'accept_jax_flags',
@@ -69,12 +68,12 @@ def prepare(flag_values: flags.FlagValues, precision: str) -> None:
   if flag_values.data_dir:
     os.environ['TRAINING_DYNAMICS_DATA'] = flag_values.data_dir
   if flag_values.deterministic:
-    given = os.environ.get('XLA_FLAGS', '')
-    os.environ['XLA_FLAGS'] = f'{given} --xla_gpu_deterministic_ops=true'
+    wanted = ['--xla_gpu_deterministic_ops=true']
+    given = os.environ.get('XLA_FLAGS')
+    os.environ['XLA_FLAGS'] = xla_flags.with_flags(given, wanted)
   jax.config.update('jax_enable_x64', precision == 'float64')
   if not jax.config.values['jax_compilation_cache_dir']:
-    home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-    cache = pathlib.Path(home) / 'training-dynamics' / 'jax'
+    cache = xla_flags.cache_dir() / 'jax'
     jax.config.update('jax_compilation_cache_dir', str(cache))
   # By default programs that compile in under a second are not kept.
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)

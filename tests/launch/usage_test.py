@@ -11,11 +11,10 @@ from absl.testing import flagsaver
 
 from experiments.matrix_sensing import EXPERIMENT
 from framework import config as config_lib
-from framework.launch import app as launch
 from framework.launch import flags as arguments
 
 ROOT = pathlib.Path(__file__).parents[2]
-VALID = 'valid: variant, setting, '
+VALID = 'valid: variant, seeds, '
 
 
 def parse(*words):
@@ -42,8 +41,7 @@ def parse(*words):
     ('--config=nofile.py', 'nofile.py: got no such file, expected a Python'),
     (
       '--config=:nosuch',
-      f"{EXPERIMENT.config_file}:nosuch: no variant 'nosuch'; there are "
-      'symmetric, asymmetric',
+      "--config=:nosuch: no variant 'nosuch'; there are symmetric, asymmetric",
     ),
     (
       '--sweep=alpha=0.1;alhpa=3',
@@ -122,7 +120,7 @@ def test_what_is_right_arrives():
     '--sweep=alpha=1.0,2e0;k=3,4,5;kappa=2,4',
   )
   assert config_lib.digest(again) == config_lib.digest(config)
-  assert not launch.FLAGS['sweep'].present  # the flags are as they were
+  assert not flags.FLAGS['sweep'].present  # the flags are as they were
 
 
 @pytest.mark.parametrize(
