@@ -10,9 +10,8 @@ from framework import config as config_lib
 from framework import system as system_lib
 from framework.launch.experiment import job_of
 from framework.system import rollout
-from tests.laws.laws_test import to_words
-
-PLATFORMS = ('cpu', 'cuda', 'tpu')
+from framework.testing.lowering import lowered
+from framework.testing.subject import to_words
 
 
 def jobs(which):
@@ -47,15 +46,8 @@ def lower(name: str, variant: str) -> None:
       problem, state = system_lib.start(arm.system, key, hp, data)
       return to_words(arm.system.step(key, state, problem, hp))
 
-    for function, args in (
-      (run, (key, arm.hp, job.layout.times, arm.data)),
-      (step, (key, arm.hp, arm.data)),
-    ):
-      made = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*args)
-      assert made.platforms == PLATFORMS
-      text = made.mlir_module()
-      for word in ('callback', 'infeed', 'outfeed', 'host_'):
-        assert word not in text, (word, arm.notes)
+    lowered(run, key, arm.hp, job.layout.times, arm.data)
+    lowered(step, key, arm.hp, arm.data)
 
 
 @pytest.mark.parametrize('name, variant', jobs(slice(1)))

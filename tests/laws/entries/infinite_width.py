@@ -1,0 +1,116 @@
+"""Limits, MAML on a plane of R^4 and on a table, a text of sixty words."""
+
+import numpy as np
+
+from framework.data import corpus, drawings
+from framework.systems.infinite_width import few_shot, limits, word2vec
+from tests.laws.entry import Entry
+
+
+def limit(name, differentiable=(), looser=10.0, slow=False, **options):
+  return Entry(
+    f'limits, {name}',
+    limits.system,
+    lambda dtype: (
+      limits.Structure(name, width=5, steps=13, dtype=dtype, **options),
+    ),
+    limits.Hp(lr=0.1),
+    differentiable=differentiable,
+    looser=looser,
+    slow=slow,
+  )
+
+
+def maml(name, model, differentiable, data=None, slow=False, **options):
+  def args(dtype):
+    return (
+      few_shot.Structure(
+        model=model,
+        d=4,
+        ways=2,
+        tasks=2,
+        eval_tasks=3,
+        eval_steps=2,
+        dtype=dtype,
+        **({'rank': 2} | options),
+      ),
+    )
+
+  return Entry(
+    f'few shots, {name}',
+    few_shot.system,
+    args,
+    few_shot.Hp(),
+    data,
+    differentiable=differentiable,
+    looser=10.0,
+    slow=slow,
+  )
+
+
+def table():
+  """Four classes of three drawings of 2 x 2 pixels, twice."""
+  draw = np.random.default_rng(0).integers
+  return few_shot.Data(
+    *(
+      drawings.as_table(draw(0, 256, (4, 3, 4)).astype(np.uint8))
+      for _ in range(2)
+    )
+  )
+
+
+def text(name, subsample=0.0, slow=False, **options):
+  """Seven words of context and noise."""
+  codes = np.random.default_rng(0).integers(0, 7, 60).astype(np.int32)
+  known = corpus.Vocabulary(tuple('abcdefg'), np.bincount(codes))
+  asked = np.array([[0, 1, 2, 3]], np.int32)
+  words = corpus.Corpus(
+    codes, known, corpus.Questions(asked, ('',), np.zeros(1, np.int32), 0)
+  )
+  data, span = word2vec.prepared(words, chunk=6, window=2, subsample=subsample)
+
+  def args(dtype):
+    return (
+      word2vec.Structure(
+        words=60,
+        V=7,
+        span=span,
+        chunk=6,
+        window=2,
+        negatives=3,
+        eval_words=4,
+        dtype=dtype,
+        **options,
+      ),
+    )
+
+  return Entry(
+    f'word2vec, {name}',
+    word2vec.system,
+    args,
+    word2vec.Hp(0.3, 0.05),
+    data,
+    differentiable=('lr', 'weight_decay'),
+    slow=slow,
+  )
+
+
+ENTRIES = [
+  limit('linear_L2', ('lr', 'sigma1', 'sigma_w', 'sigma_v')),
+  limit('tanh_L2', looser=100.0, slow=True, particles=20, batches=2),
+  maml('limit', 'limit', ('inner_lr', 'sigma1', 'meta_lr'), order=2),
+  maml('NTK', 'ntk', ('meta_lr',), slow=True, capacity=96),
+  maml(
+    'GP on a table',
+    'gp',
+    ('meta_lr',),
+    table(),
+    slow=True,
+    rank=None,
+    members=3,
+    classes=(4, 4),
+    turns=4,
+  ),
+  text('width 3, subsampled', 0.05, model='finite', width=3),
+  text('limit', slow=True, model='limit'),
+]

@@ -1,0 +1,57 @@
+"""Networks of one width, parametrisations as lanes."""
+
+from framework.mup import lattice
+from framework.systems.width import dichotomy, transfer
+from tests.laws.entry import Entry
+
+
+def dichotomy_entry(optimizer, slow=False):
+  cases = tuple(lattice.cases(optimizer).values())[:3]
+  return Entry(
+    f'dichotomy, {optimizer}',
+    dichotomy.system,
+    lambda dtype: (
+      dichotomy.Structure(
+        width=6, cases=cases, optimizer=optimizer, dtype=dtype
+      ),
+    ),
+    dichotomy.Hp(case=1, lr=0.1),
+    differentiable=('lr',),
+    slow=slow,
+  )
+
+
+def transfer_entry(optimizer, differentiable, slow=False):
+  def args(dtype):
+    return (
+      transfer.Structure(
+        width=8,
+        base_width=4,
+        inputs=3,
+        outputs=3,
+        rows=16,
+        batch=4,
+        evaluated=8,
+        activation='tanh',
+        optimizer=optimizer,
+        dtype=dtype,
+      ),
+    )
+
+  return Entry(
+    f'transfer, {optimizer}',
+    transfer.system,
+    args,
+    transfer.Hp(lr=0.1, rule=1, weight_decay=0.1),
+    differentiable=differentiable,
+    looser=10.0,
+    slow=slow,
+  )
+
+
+ENTRIES = [
+  dichotomy_entry('sgd'),
+  dichotomy_entry('adam', slow=True),
+  transfer_entry('adam', ('lr', 'weight_decay')),
+  transfer_entry('sgd', ('lr', 'weight_decay', 'momentum'), slow=True),
+]
