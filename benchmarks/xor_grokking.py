@@ -26,6 +26,7 @@ from absl import app, flags
 
 from benchmarks import timing
 from benchmarks import xor_grokking_peers as peers
+from framework.systems.clusters import xor
 
 OURS, EXPLICIT = 'ours, Gram', 'ours, in R^p'
 TORCH, CLOSED = 'torch, in R^p, autograd', 'torch, in R^p, closed form'
@@ -37,9 +38,9 @@ JOB_TARGET = 120.0  # seconds on the wall
 def contestants(task: peers.Task) -> list[timing.Contestant]:
   """Everyone who can be measured."""
   field = [
-    timing.Contestant(OURS, peers.ours(task, 'gram')),
+    timing.Contestant(OURS, peers.ours(task, xor.gram_problem)),
     timing.Contestant(NUMPY_GRAM, peers.numpy_gram(task)),
-    timing.Contestant(EXPLICIT, peers.ours(task, 'explicit')),
+    timing.Contestant(EXPLICIT, peers.ours(task, xor.explicit_problem)),
   ]
   if not peers.torch_missing():
     import torch

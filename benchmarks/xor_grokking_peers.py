@@ -19,8 +19,10 @@ from benchmarks.timing import Contestant
 from framework import rollout
 from framework.systems.clusters import xor as dynamics
 from framework.systems.clusters.xor import data as xor_data
-from framework.systems.clusters.xor import gram as xor_gram
 from framework.systems.clusters.xor import net as xor_net
+from framework.systems.clusters.xor.explicit import Explicit
+from framework.systems.clusters.xor.facts import facts_of
+from framework.systems.clusters.xor.gram import gram_of
 
 __all__ = [
   'Run',
@@ -82,12 +84,12 @@ def check_agreement(
       raise RuntimeError(f'{contestant.name} is off by {error:.3g} relatively')
 
 
-def ours(task: Task, form: str) -> Run:
+def ours(task: Task, draw: dynamics.Draw) -> Run:
   """The framework as its user has it, on points that are already drawn.
 
   Args:
     task: The problem.
-    form: 'gram' or 'explicit'.
+    draw: The form: `gram_problem` or `explicit_problem`.
 
   Returns:
     steps -> outputs.
@@ -95,7 +97,7 @@ def ours(task: Task, form: str) -> Run:
   n, p = task.x.shape
   dtype = task.x.dtype
   structure = dynamics.Structure(
-    n=n, n_test=1, m=len(task.a), form=form, p=p, dtype=dtype
+    n=n, n_test=1, m=len(task.a), draw=draw, p=p, dtype=dtype
   )
   gd = dynamics.system(structure)
   y, a = jnp.asarray(task.y), jnp.asarray(task.a)
@@ -106,10 +108,10 @@ def ours(task: Task, form: str) -> Run:
   def build(x, W0):
     train = xor_data.XorData(x, labels)
     test = xor_data.XorData(x[:1], jax.tree.map(lambda v: v[:1], labels))
-    if form == 'gram':
-      return xor_gram.gram_of(train, test, W0, a)
-    facts = xor_gram.facts_of(train, test, a, x @ W0)
-    return dynamics.Explicit(facts, x, x[:1], W0)
+    if draw is dynamics.gram_problem:
+      return gram_of(train, test, W0, a)
+    facts = facts_of(train, test, a, x @ W0)
+    return Explicit(facts, x, x[:1], W0)
 
   problem = jax.block_until_ready(build(task.x, task.W0))
 
@@ -118,7 +120,7 @@ def ours(task: Task, form: str) -> Run:
     return {'f': xor_net.outputs(Z, problem.facts.a)}
 
   given = gd._replace(sample=lambda key, hp, data: data, observe=observe)
-  if form == 'explicit':
+  if draw is dynamics.explicit_problem:
     given = given._replace(
       init=lambda key, problem, hp: gd.init(
         key, problem._replace(start=_WORDS), hp

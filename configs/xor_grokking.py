@@ -4,32 +4,19 @@ python -m experiments.xor_grokking --config=:VARIANT
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import ClassVar
 
-from framework.config import Problem, field
+from framework.config import Problem, Run, Variants, field, variants
 
 # In float32 the spacing of numbers comes near the width of χ variables here.
 _MOST_P_FLOAT32 = 1e7
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Run):
   """All that decides the result of a run. Fields of `Hp` can be lanes."""
 
-  variant: str = field(
-    'quick',
-    'which claims and figures are made of the results',
-    choices=(
-      'quick',
-      'paper',
-      'slow',
-      'theory',
-      'phase',
-      'lost_cluster',
-      'controls',
-    ),
-  )
   # What is fixed in the compiled program.
   form: str = field(
     'auto',
@@ -71,14 +58,14 @@ class Config:
   records: int = field(20, 'records per decade of t, from `dense` on', low=1)
   dense: int = field(30, 'steps up to which every one is recorded', low=1)
   seeds: int = field(20, 'seeds', low=1)
-  first_seed: int = field(0, 'the first of them', low=0)
-  precision: str = field(
-    'float32', 'of all numbers', choices=('float32', 'float64')
+  fixed: ClassVar[tuple[str, ...]] = (
+    *('steps', 'records', 'dense'),
+    *('neurons', 'regime', 'form', 'n_test'),
   )
-  sweep: Mapping[str, tuple] = field({}, 'the grid')
 
   def check(self) -> Iterable[Problem]:
     """Rules across fields."""
+    yield from super().check()
     if self.form in ('explicit', 'gram'):
       yield from self._check_in_space()
     if self.form == 'bartlett' and self.p < self.n + 3:
@@ -96,22 +83,6 @@ class Config:
           yield Problem(f'sweep.{name}', name, 'no axis that the theorem sets')
     if 'p' in self.sweep and self.form != 'bartlett':
       yield Problem('sweep.p', 'p', 'form=bartlett, which alone takes any p')
-    for path in (
-      'steps',
-      'records',
-      'dense',
-      'seeds',
-      'first_seed',
-      'precision',
-      'variant',
-      'sweep',
-      'neurons',
-      'regime',
-      'form',
-      'n_test',
-    ):
-      if path in self.sweep:
-        yield Problem(f'sweep.{path}', path, f'an axis other than {path}')
 
   def _check_in_space(self) -> Iterable[Problem]:
     if self.p != int(self.p):
@@ -127,86 +98,65 @@ class Config:
       )
 
 
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+VARIANTS: Variants = {
   'quick': (
     'fits at once, generalises later; a linear network never does',
-    {'neurons': True, 'sweep': {'leak': (0.0, 1.0)}},
+    Config(neurons=True, sweep={'leak': (0.0, 1.0)}),
   ),
   'paper': (
     'Figures 1 (left), 2 and 3: 100 seeds at the size of the paper',
-    {'neurons': True, 'seeds': 100, 'steps': 100},
+    Config(neurons=True, seeds=100, steps=100),
   ),
   'slow': (
     'Figures 1 (right) and 4: α = 1e-16, where fitting takes time as well',
-    {
-      'neurons': True,
-      'alpha': 1e-16,
-      'seeds': 40,
-      'steps': 4000,
-      'dense': 1,
-    },
+    Config(neurons=True, alpha=1e-16, seeds=40, steps=4000, dense=1),
   ),
   'theory': (
     "the theorem's own assumptions hold: p of about n^5",
-    {
-      'regime': 'theorem',
-      'm': 400,
-      'seeds': 40,
-      'precision': 'float64',
-      'sweep': {'n': (50, 100, 200, 400)},
-    },
+    Config(
+      regime='theorem',
+      m=400,
+      seeds=40,
+      precision='float64',
+      sweep={'n': (50, 100, 200, 400)},
+    ),
   ),
   'phase': (
     'steps to fit and to generalise over α/ω, signal and η',
-    {
-      'm': 256,
-      'steps': 200,
-      'seeds': 12,
-      'sweep': {
+    Config(
+      m=256,
+      steps=200,
+      seeds=12,
+      sweep={
         'omega': (1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10),
         'signal': (1.0, 1.5, 2.0, 2.5, 3.5),
         'eta': (0.0, 0.1, 0.2),
       },
-    },
+    ),
   ),
   'lost_cluster': (
     'how often one of the four clusters is never learnt, and why',
-    {
-      'n': 100,
-      'seeds': 400,
-      'dense': 1,
-      'records': 6,
-      'sweep': {'m': (32, 128, 512), 'stratified': (0.0, 1.0)},
-    },
+    Config(
+      n=100,
+      seeds=400,
+      dense=1,
+      records=6,
+      sweep={'m': (32, 128, 512), 'stratified': (0.0, 1.0)},
+    ),
   ),
   'controls': (
     'what must not generalise: no signal, labels at random, a linear network',
-    {
-      'seeds': 40,
-      'dense': 5,
-      'records': 8,
-      'sweep': {
+    Config(
+      seeds=40,
+      dense=5,
+      records=8,
+      sweep={
         'eta': (0.05, 0.49),
         'leak': (0.0, 1.0),
         'signal': (0.0, 2.5),
       },
-    },
+    ),
   ),
 }
 
-
-def get_config(variant: str = 'quick') -> Config:
-  """The config of a variant.
-
-  Args:
-    variant: One of `VARIANTS`.
-
-  Returns:
-    A `Config`.
-
-  Raises:
-    ValueError: If there is no such variant.
-  """
-  if variant not in VARIANTS:
-    raise ValueError(f'no variant {variant!r}; there are {", ".join(VARIANTS)}')
-  return Config(variant=variant, **VARIANTS[variant][1])
+get_config = variants(VARIANTS)

@@ -1,20 +1,20 @@
 """Figures of neurons: where they point, and what that makes of the plane."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
+from xarray import Dataset
 
-from experiments.xor_grokking.measure import at, lanes, settings
-from framework.systems.clusters.xor import probes as xor_probes
-from framework.systems.clusters.xor import theory
+from configs.xor_grokking import Config
+from experiments.xor_grokking.setting import mu_norm, resolved
+from framework.evidence.lanes import at, lanes
+from framework.systems.clusters.xor import probes, theory
 
 __all__ = ['growth', 'histograms', 'regions']
 
 PLUS, MINUS = '#4477aa', '#cc6677'  # of labels, and of the neurons' signs
 
 
-def histograms(config: Any, ds: Any, times: list[int]) -> tuple:
+def histograms(config: Config, ds: Dataset, times: list[int]) -> tuple:
   """Figures 3 and 4 of the paper: ⟨w_j, μ_1⟩, ⟨w_j, μ_2⟩ of all seeds."""
   from framework.evidence import figures as plotting
 
@@ -56,7 +56,7 @@ def histograms(config: Any, ds: Any, times: list[int]) -> tuple:
   )
 
 
-def regions(config: Any, ds: Any, times: list[int]) -> tuple:
+def regions(config: Config, ds: Dataset, times: list[int]) -> tuple:
   """Figure 2 of the paper: decision regions on the plane of the means."""
   from framework.evidence import figures as plotting
 
@@ -74,7 +74,7 @@ def regions(config: Any, ds: Any, times: list[int]) -> tuple:
     plane = jnp.asarray(u, jnp.float32)
     unit = jnp.asarray(P / np.abs(P).max(), jnp.float32)
     head = jnp.asarray(a, jnp.float32)
-    f = np.asarray(xor_probes.decision_region(plane, plane, unit, head))
+    f = np.asarray(probes.decision_region(plane, plane, unit, head))
     ax.grid(False)
     ax.contourf(
       u, u, f, levels=[-np.inf, 0, np.inf], colors=[MINUS, PLUS], alpha=0.25
@@ -98,13 +98,13 @@ def regions(config: Any, ds: Any, times: list[int]) -> tuple:
   )
 
 
-def growth(config: Any, ds: Any) -> tuple:
+def growth(config: Config, ds: Dataset) -> tuple:
   """Mean |⟨w_j, μ_k⟩| by the neurons' sign, with the rate of Lemma 4.7."""
   from framework.evidence import figures as plotting
 
   t = ds['time'].values
   shown = t > 0
-  s = settings(config)
+  s = resolved(config)
   fig, ax = plotting.figure('single', height=2.9)
   ax.set(xscale='log', yscale='log', xlabel='gradient steps $t$')
   ax.set_ylabel(r'mean $|\langle w_j, \mu_k\rangle|$')
@@ -121,7 +121,7 @@ def growth(config: Any, ds: Any) -> tuple:
         band=(0.1, 0.9),
       )
       line.set_linestyle(style)
-  law = t[shown] * theory.growth(s.alpha, s.mu_norm, s.eta, s.m)
+  law = t[shown] * theory.growth(s.alpha, mu_norm(s), s.eta, s.m)
   line = plotting.law(ax, t[shown], law)
   line.set_label(r'$\alpha\|\mu\|^2(1-2\eta)\,t/(8\sqrt{m})$')
   plotting.legend(ax)

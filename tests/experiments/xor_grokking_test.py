@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from configs.xor_grokking import VARIANTS, Config, get_config
-from experiments.xor_grokking import EXPERIMENT, arm, structure_of, times
-from experiments.xor_grokking.measure import first_time, settings
+from experiments.xor_grokking import EXPERIMENT
+from experiments.xor_grokking.setting import (
+  arm,
+  assumptions,
+  first_time,
+  resolved,
+  times,
+)
 from framework import config as config_lib
 from framework.launch.experiment import job_of
 from framework.run import results
@@ -43,9 +49,10 @@ def test_every_variant_makes_claims_and_figures(variant, tmp_path):
   config_lib.validate(config)
   jobs.go(job_of(EXPERIMENT, config), tmp_path)
   dataset = results.open(tmp_path)
-  claims = EXPERIMENT.claims(config, dataset)
+  made = EXPERIMENT.variant(config)
+  claims = made.claims(config, dataset)
   assert claims and len({c.id for c in claims}) == len(claims)
-  figures = EXPERIMENT.figures(config, dataset, claims)
+  figures = made.figures(config, dataset)
   assert figures and all(caption for _, caption in figures.values())
 
 
@@ -79,23 +86,21 @@ def test_bad_input_is_one_line(fields, line):
 
 
 def test_form_is_chosen_by_shape_with_a_reason():
-  found, why = structure_of(Config())
-  assert (found.form, found.p) == ('bartlett', None)
+  why = arm(Config()).notes['form']
   assert why.startswith('bartlett: 3.2e+10 flops a step in R^p, 8e+07')
-  found, _ = structure_of(Config(p=50.0))
-  assert (found.form, found.p) == ('explicit', 50)
-  _, why = structure_of(Config(form='gram', p=300.0))
-  assert why == 'gram: as asked for'
+  assert arm(Config(p=50.0)).notes['form'].startswith('explicit: ')
+  given = arm(Config(form='gram', p=300.0))
+  assert given.notes['form'] == 'gram: as asked for'
   with pytest.raises(config_lib.ConfigError, match='an integer for form=exp'):
-    structure_of(Config(p=50.5))
+    job_of(EXPERIMENT, Config(variant='quick', p=50.5))
 
 
 @pytest.mark.parametrize('n', [50, 100, 400])
 @pytest.mark.parametrize('C', [1.0, 3.0])
 def test_the_regime_of_the_theorem_meets_its_assumptions(n, C):
   config = Config(regime='theorem', constant=C, n=n)
-  s = settings(config)
-  assert all(a.holds for a in s.assumptions(C))
+  s = resolved(config)
+  assert all(a.holds for a in assumptions(s))
   dtype_config = dataclasses.replace(config, precision='float64')
   assert arm(dtype_config).hp.p == s.p > 1e8
 

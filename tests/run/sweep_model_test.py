@@ -90,11 +90,13 @@ def test_shared_data_is_placed_once_and_spread():
   np.testing.assert_allclose(*records, rtol=1e-12)
 
 
-@pytest.mark.parametrize('form, p', [('gram', 300), ('bartlett', None)])
-def test_the_gram_of_grokking_is_spread(form, p):
+@pytest.mark.parametrize(
+  'draw, p', [(xor.gram_problem, 300), (xor.bartlett_problem, None)]
+)
+def test_the_gram_of_grokking_is_spread(draw, p):
   """K = XXᵀ, whichever way it was drawn: half of its rows on each device."""
   n = 180
-  structure = xor.Structure(n, n_test=20, m=9, form=form, p=p, dtype=np.float64)
+  structure = xor.Structure(n, n_test=20, m=9, draw=draw, p=p, dtype=np.float64)
   # Large steps: sigmoid weights differ, so that all that K says counts.
   hp = xor.Hp(alpha=0.05, omega=0.1, signal=2.0, leak=0.2, p=300.0)
   hp = toy.typed(hp, float)._replace(alpha=np.array([0.02, 0.05]))

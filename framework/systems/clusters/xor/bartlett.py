@@ -1,4 +1,4 @@
-"""XOR cluster data of any dimension p, drawn without an array of length p.
+"""XOR cluster runs of any dimension p, drawn without an array of length p.
 
 A run depends on the training points through their Gram matrix alone. Their p −
 2 coordinates off the signal plane are Gaussian, and that part of the Gram
@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
+from framework.maths import draws
 from framework.systems.clusters.xor import data as xor_data
 from framework.systems.clusters.xor import net as xor_net
 from framework.systems.clusters.xor.gram import Gram, OffSpan, gram_of
@@ -88,7 +89,7 @@ def _factor(
   key: Key[Array, ''], diagonal: Float[Array, ' n']
 ) -> Float[Array, 'n n']:
   n, dtype = len(diagonal), diagonal.dtype
-  below = jnp.tril(jax.random.normal(key, (n, n), dtype), -1)
+  below = jnp.tril(draws.normal(key, (n, n), dtype), -1)
   return below + jnp.diag(diagonal)
 
 
@@ -115,7 +116,7 @@ def bartlett_problem(
     mu_norm: ‖μ‖.
     eta: Probability η of a flipped training label.
     omega: Standard deviation ω of W(0).
-    stratified: As in `xor_data.labels`.
+    stratified: 1 deals out n/4 points a cluster, as in `data.labels`.
     dtype: Type of all numbers; float64 beyond p of about 1e7.
 
   Returns:
@@ -134,7 +135,7 @@ def bartlett_problem(
 
   def signal(key, which):
     means = xor_data.cluster_means(which.cluster, mu_norm, dtype)
-    return means + jax.random.normal(key, means.shape, dtype)
+    return means + draws.normal(key, means.shape, dtype)
 
   key_train, key_test = jax.random.split(keys[2])
   key_below, key_chi = jax.random.split(keys[3])
@@ -146,10 +147,10 @@ def bartlett_problem(
   diagonal, norms, lengths = jnp.split(drawn, [n, n + n_test])
   L = _factor(key_below, diagonal)
   train = jnp.concatenate([signal(key_train, found), L], 1)
-  inside = jax.random.normal(keys[4], (n_test, n), dtype)
+  inside = draws.normal(keys[4], (n_test, n), dtype)
   test = jnp.concatenate([signal(key_test, clean), inside], 1)
   W0 = xor_net.first_layer(keys[5], n + 2, m, omega, dtype)
-  off = jax.random.normal(keys[7], (n_test, m), dtype)
+  off = draws.normal(keys[7], (n_test, m), dtype)
   off_span = OffSpan(
     T0=omega * norms[:, None] * off,
     N0=(omega * lengths) ** 2,

@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Key
 
+from framework.maths import draws
+
 __all__ = ['Labels', 'XorData', 'cluster_means', 'labels', 'xor_cluster']
 
 CLEAN = np.array([1, 1, -1, -1])  # label of each cluster
@@ -27,7 +29,7 @@ DIRECTION = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])  # in units of ‖μ‖
 
 
 class Labels(NamedTuple):
-  """Which cluster each point is of, and what it is called."""
+  """The cluster, clean label and observed label of each point."""
 
   cluster: Int[Array, ' n']  # 0 ... 3: +μ_1, −μ_1, +μ_2, −μ_2
   clean: Float[Array, ' n']  # ỹ, ±1
@@ -119,7 +121,7 @@ def xor_cluster(
     p: Dimension, >= 2.
     mu_norm: ‖μ‖.
     eta: Probability η that a label is flipped; 0 for test points.
-    stratified: As in `labels`.
+    stratified: 1 deals out n/4 points a cluster, as in `labels`.
     dtype: Type of points and labels.
 
   Returns:
@@ -134,8 +136,10 @@ def xor_cluster(
   >>> data.x.shape, bool(jnp.all(sign == data.labels.clean))
   ((4, 6), True)
   """
-  if p < 2:
-    raise ValueError(f'p is {p}, expected >= 2: μ_1 and μ_2 are orthogonal')
+  if not isinstance(p, (int, np.integer)) or p < 2:
+    raise ValueError(
+      f'p is {p}, expected an integer >= 2: μ_1 and μ_2 are orthogonal'
+    )
   if n < 1:
     raise ValueError(f'n is {n}, expected an integer >= 1')
   if isinstance(mu_norm, float) and not mu_norm >= 0:
@@ -143,5 +147,5 @@ def xor_cluster(
   key_labels, key_noise = jax.random.split(key)
   found = labels(key_labels, n, eta, stratified, dtype)
   means = cluster_means(found.cluster, mu_norm, dtype)
-  x = jax.random.normal(key_noise, (n, p), dtype)
+  x = draws.normal(key_noise, (n, p), dtype)
   return XorData(x.at[:, :2].add(means), found)

@@ -17,35 +17,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, ArrayLike, Float
 
-from framework.systems.clusters.xor.data import Labels, XorData
+from framework.systems.clusters.xor.data import XorData
+from framework.systems.clusters.xor.facts import Facts, View, facts_of
 from framework.systems.clusters.xor.net import outputs
 
-__all__ = [
-  'Facts',
-  'Gram',
-  'OffSpan',
-  'View',
-  'facts_of',
-  'gram_of',
-  'value_and_grad',
-  'view',
-]
-
-
-class Facts(NamedTuple):
-  """What every form of the problem knows."""
-
-  train: Labels
-  test: Labels
-  a: Float[Array, ' m']
-  gates: Bool[Array, 'n m']  # Z(0) > 0
-  linear: Float[Array, ' test']  # ⟨Σ_i y_i x_i, x⟩ of the test points
+__all__ = ['Gram', 'OffSpan', 'gram_of']
 
 
 class Gram(NamedTuple):
-  """What is fixed over time in the Gram form."""
+  """A run in the span of its training points: what is fixed over time."""
 
   facts: Facts
   K: Float[Array, 'n n']  # XXᵀ
@@ -56,32 +38,53 @@ class Gram(NamedTuple):
   P0: Float[Array, '2 m']  # W(0) along them
   N0: Float[Array, ' m']  # ‖w_j(0)‖²
 
+  def params(self, omega: Float[ArrayLike, '']) -> dict[str, Array]:
+    """B(0) = 0; ω is in Z0 already."""
+    del omega
+    return {'B': jnp.zeros_like(self.Z0)}
 
-class View(NamedTuple):
-  """What the probes look at, the same in every form."""
+  def value_and_grad(
+    self, params: dict[str, Array], leak: Float[ArrayLike, '']
+  ) -> tuple[Float[Array, ''], dict[str, Array]]:
+    """The loss, and its gradient in W written as XᵀG with G of the shape of B.
 
-  Z: Float[Array, 'n m']  # pre-activations of training points
-  T: Float[Array, 'test m']  # of test points
-  P: Float[Array, '2 m']  # ⟨w_j, μ_k⟩/‖μ‖
-  N: Float[Array, ' m']  # ‖w_j‖²
+        G_ij = −(1/n) g_i y_i a_j φ'(Z_ij)
+
+    A rule that is linear in gradients (plain, momentum, averaged) does to B
+    with G what it does to W with ∇L.
+
+    Args:
+      params: {'B'}.
+      leak: λ of the activation.
+
+    Returns:
+      (L, {'B': G}).
+    """
+    y, a = self.facts.train.y, self.facts.a
+    Z = self.Z0 + self.K @ params['B']
+    margins = y * outputs(Z, a, leak)
+    c = -jax.nn.sigmoid(-margins) * y / len(y)
+    leaky = jnp.asarray(leak, c.dtype) * c
+    G = jnp.where(Z > 0, c[:, None], leaky[:, None]) * a[None, :]
+    return jnp.mean(jax.nn.softplus(-margins)), {'B': G}
+
+  def view(self, params: dict[str, Array]) -> View:
+    """The view of the probes, from B."""
+    B = params['B']
+    Z = self.Z0 + self.K @ B
+    return View(
+      Z=Z,
+      T=self.T0 + self.C @ B,
+      P=self.P0 + self.S.T @ B,
+      N=self.N0 + jnp.sum(B * (self.Z0 + Z), 0),
+    )
 
 
 class OffSpan(NamedTuple):
-  """What parts orthogonal to the training points add at t = 0, for good."""
+  """Parts orthogonal to the training points: they add to t = 0, for good."""
 
   T0: Float[Array, 'test m']
   N0: Float[Array, ' m']
-
-
-def facts_of(
-  train: XorData,
-  test: XorData,
-  a: Float[Array, ' m'],
-  Z0: Float[Array, 'n m'],
-) -> Facts:
-  """The facts of points in any common orthonormal basis."""
-  linear = test.x @ (train.x.T @ train.labels.y)
-  return Facts(train.labels, test.labels, a, Z0 > 0, linear)
 
 
 def gram_of(
@@ -116,44 +119,4 @@ def gram_of(
     S=train.x[:, :2],
     P0=W0[:2],
     N0=N0,
-  )
-
-
-def value_and_grad(
-  params: dict[str, Array], problem: Gram, leak: Float[ArrayLike, '']
-) -> tuple[Float[Array, ''], dict[str, Array]]:
-  """The loss, and its gradient in W written as XᵀG with G of the shape of B.
-
-      G_ij = −(1/n) g_i y_i a_j φ'(Z_ij)
-
-  A rule that is linear in gradients (plain, momentum, averaged) does to B with
-  G what it does to W with ∇L.
-
-  Args:
-    params: {'B'}.
-    problem: What is fixed over time.
-    leak: λ of the activation.
-
-  Returns:
-    (L, {'B': G}).
-  """
-  facts = problem.facts
-  y, a = facts.train.y, facts.a
-  Z = problem.Z0 + problem.K @ params['B']
-  margins = y * outputs(Z, a, leak)
-  c = -jax.nn.sigmoid(-margins) * y / len(y)
-  leaky = jnp.asarray(leak, c.dtype) * c
-  G = jnp.where(Z > 0, c[:, None], leaky[:, None]) * a[None, :]
-  return jnp.mean(jax.nn.softplus(-margins)), {'B': G}
-
-
-def view(params: dict[str, Array], problem: Gram) -> View:
-  """What the probes look at, from B."""
-  B = params['B']
-  Z = problem.Z0 + problem.K @ B
-  return View(
-    Z=Z,
-    T=problem.T0 + problem.C @ B,
-    P=problem.P0 + problem.S.T @ B,
-    N=problem.N0 + jnp.sum(B * (problem.Z0 + Z), 0),
   )

@@ -1,4 +1,4 @@
-"""What is looked at in a run on XOR clusters; pure functions of one state.
+"""Observables of a run on XOR clusters: pure functions of one state.
 
 For cluster ν with C_ν clean and N_ν flipped points, and the gates 1[Z_ij > 0],
 
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from framework.systems.clusters.xor.data import Labels
-from framework.systems.clusters.xor.gram import Facts, View
+from framework.systems.clusters.xor.facts import Facts, View
 from framework.systems.clusters.xor.net import outputs
 
 __all__ = [
@@ -92,7 +92,9 @@ def aligned(
   """The sets J1 and J2 of Lemma 4.7, from the gates at t = 0.
 
       D_νj > n^(½−κ),
-      max(d_νj, d_−νj) < min(c_ν, c_−ν) − 2(n_ν + n_−ν) − √n   for ν = μ_1
+      max(d_νj, d_−νj) < min(c_ν, c_−ν) − 2(n_ν + n_−ν) − √n
+
+  for ν = μ_1 in J1, for one of ±μ_1 in J2.
 
   The second condition leaves no neuron at all below n of several hundred: its
   right side, about n/4 − ηn − √n, has to exceed n/8 by a few √n.
@@ -105,19 +107,18 @@ def aligned(
   Returns:
     An `Aligned`.
   """
-  n, dtype = len(facts.train.y), facts.a.dtype
+  n = len(facts.train.y)
   d = excess(facts.gates, facts.train)
   found = counts(facts.train)
   D = d[0] - d[1]
   room = jnp.minimum(found[0, 0], found[1, 0])
   room = room - 2 * (found[0, 1] + found[1, 1]) - n**0.5
   free = jnp.logical_or(not strict, jnp.maximum(d[0], d[1]) < room)
-  over = D - jnp.asarray(n, dtype) ** (0.5 - jnp.asarray(kappa, dtype))
-  under = -2 * D + over  # the same for −μ_1
+  level = jnp.asarray(n, D.dtype) ** (0.5 - jnp.asarray(kappa, D.dtype))
   positive = facts.a > 0
   return Aligned(
-    J1=positive & free & (over > 0),
-    J2=~positive & free & ((over > 0) | (under > 0)),
+    J1=positive & free & (level < D),
+    J2=~positive & free & (jnp.abs(D) > level),
   )
 
 
@@ -221,7 +222,7 @@ def watched(
   linear_scale: Float[Array, ''],
   leak: Float[ArrayLike, ''],
 ) -> dict[str, Array]:
-  """All that is recorded of accuracies, the linear classifier and neurons.
+  """Records of accuracies, the linear classifier and neurons.
 
   Args:
     view: Pre-activations, projections and norms.

@@ -1,4 +1,4 @@
-"""What [1] predicts for XOR clusters, as numbers.
+"""Laws of gradient descent on XOR clusters, as plain numbers.
 
 Assumptions (A1) ... (A6) for a large constant C, Theorem 3.1 (under them, up to
 √n steps: benign overfitting after grokking), the linear classifier after one
@@ -18,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 __all__ = [
   'Assumption',
+  'Setting',
   'assumptions',
   'error_exponent',
   'growth',
@@ -26,6 +27,7 @@ __all__ = [
   'minority_support',
   'slow_growth',
   'time_to_fit',
+  'within_assumptions',
 ]
 
 
@@ -92,6 +94,46 @@ def least_dimension(n: int, C: float = 1.0) -> float:
   '1.10e+10'
   """
   return C**4 * n**5.02
+
+
+class Setting(NamedTuple):
+  """Numbers of a run that the theorem speaks of."""
+
+  p: float  # dimension
+  signal: float  # ‖μ‖ over √(p/n)
+  alpha: float  # step size α
+  omega: float  # standard deviation ω of W(0)
+
+
+def within_assumptions(n: int, m: int, C: float = 1.0) -> Setting:
+  """A setting in which (A1), (A2), (A4) and (A5) hold, none of them barely.
+
+  p is 1.2 of the least at which (A1) and (A2) can hold together, ‖μ‖² lies in
+  the middle of what they leave, and α and ω are at half of what (A4) and (A5)
+  allow.
+
+  Args:
+    n: Training points.
+    m: Neurons.
+    C: The constant of the assumptions.
+
+  Returns:
+    A `Setting`.
+
+  >>> found = within_assumptions(100, 400)
+  >>> f'{found.p:.3g} {found.alpha:.2g} {found.omega:.2g}'
+  '1.32e+10 3.8e-13 2.2e-23'
+  """
+  p = 1.2 * least_dimension(n, C)
+  # Between C n^0.51 √p, (A1), and p/(C n²), (A2).
+  square = (C * n**0.51 * p**0.5 * p / (C * n**2)) ** 0.5
+  alpha = 0.5 / (C * n * p)
+  return Setting(
+    p=p,
+    signal=(square * n / p) ** 0.5,
+    alpha=alpha,
+    omega=0.5 * alpha * square / (n * m**1.5 * p),
+  )
 
 
 def horizon(n: int) -> float:

@@ -9,15 +9,21 @@ import pytest
 
 from framework.system import advance
 from framework.systems.clusters import xor as dynamics
-from framework.systems.clusters.xor import gram as xor_gram
 from framework.systems.clusters.xor import net as xor_net
 from framework.systems.clusters.xor.data import Labels, XorData
+from framework.systems.clusters.xor.explicit import Explicit
+from framework.systems.clusters.xor.facts import facts_of
+from framework.systems.clusters.xor.gram import gram_of
 
 GOLDEN = np.load(
   pathlib.Path(__file__).parents[3] / 'golden' / 'grok_xor_gd.npz'
 )
 # n = 40, p = 400, m = 32; steps of each regime.
 REGIMES = {'paperlike': 15, 'small_alpha': 60, 'order_one': 40}
+FORMS = {
+  'explicit': dynamics.explicit_problem,
+  'gram': dynamics.gram_problem,
+}
 # Relative to the largest entry.
 TOLERANCE = {'f32': 5e-6, 'f64': 1e-13}
 
@@ -37,16 +43,16 @@ def follow(regime, precision, form):
       n=40,
       n_test=40,
       m=32,
-      form=form,
-      p=None if form == 'bartlett' else 400,
+      draw=FORMS[form],
+      p=400,
       dtype=dtype,
     )
   )
   if form == 'explicit':
-    facts = xor_gram.facts_of(data, data, a, x @ W0)
-    problem, params = dynamics.Explicit(facts, x, x, jnp.zeros(2)), {'W': W0}
+    facts = facts_of(data, data, a, x @ W0)
+    problem, params = Explicit(facts, x, x, jnp.zeros(2)), {'W': W0}
   else:
-    problem = xor_gram.gram_of(data, data, W0, a)
+    problem = gram_of(data, data, W0, a)
     params = {'B': jnp.zeros((40, 32), dtype)}
 
   def observe(state, problem, hp):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from framework.systems.clusters.xor import data as xor_data
-from framework.systems.clusters.xor import gram as xor_gram
 from framework.systems.clusters.xor import probes, theory
+from framework.systems.clusters.xor.facts import facts_of
 
 N, M = 90, 40
 
@@ -18,7 +18,7 @@ def facts():
   data = xor_data.xor_cluster(key_points, N, 30, 4.0, 0.1)
   a = jnp.where(jax.random.uniform(key_a, (M,)) < 0.5, -1.0, 1.0) / M**0.5
   Z = data.x @ jax.random.normal(key_w, (30, M))
-  return xor_gram.facts_of(data, data, a, Z)
+  return facts_of(data, data, a, Z)
 
 
 def by_hand(facts):

@@ -47,7 +47,7 @@ def test_points_have_the_means_of_their_clusters():
 @pytest.mark.parametrize(
   'n, p, norm, eta, message',
   [
-    (4, 1, 1.0, 0.0, 'p is 1, expected >= 2'),
+    (4, 1, 1.0, 0.0, 'p is 1, expected an integer >= 2'),
     (0, 5, 1.0, 0.0, 'n is 0, expected an integer >= 1'),
     (4, 5, -1.0, 0.0, 'mu_norm is -1.0, expected >= 0'),
     (4, 5, 1.0, 0.5, 'eta is 0.5, expected 0 <= eta < 1/2'),
@@ -83,11 +83,15 @@ def same_law(one, two):
     assert (np.abs(a.mean(0) - b.mean(0)) <= 5 * error + 1e-12).all()
 
 
-def sampled(form, first, seeds=600):
+def sampled(draw, first, seeds=600):
   """Symmetric functions of neurons and points: these are exchangeable."""
   n, p = 6, 14  # small, so that a wrong degree of freedom would show
   structure = dynamics.Structure(
-    n=n, n_test=3, m=4, form=form, p=None if form == 'bartlett' else p
+    n=n,
+    n_test=3,
+    m=4,
+    draw=draw,
+    p=None if draw is dynamics.bartlett_problem else p,
   )
   gd = dynamics.system(structure)
   hp = toy.typed(
@@ -119,8 +123,9 @@ def sampled(form, first, seeds=600):
 
 
 def test_three_samplers_have_one_law():
-  explicit, gram = sampled('explicit', 0), sampled('gram', 1000)
-  free = sampled('bartlett', 2000)
+  explicit = sampled(dynamics.explicit_problem, 0)
+  gram = sampled(dynamics.gram_problem, 1000)
+  free = sampled(dynamics.bartlett_problem, 2000)
   for name in explicit:
     for other in (gram, free):
       same_law(explicit[name], other[name])

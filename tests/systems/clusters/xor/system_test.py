@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from framework import rollout
@@ -17,6 +18,11 @@ STEPS = np.arange(21)
 
 
 N, P, M = 30, 300, 24
+FORMS = {
+  'explicit': dynamics.explicit_problem,
+  'gram': dynamics.gram_problem,
+  'bartlett': dynamics.bartlett_problem,
+}
 
 
 @functools.cache
@@ -26,7 +32,7 @@ def runner(form, dtype):
     n=N,
     n_test=20,
     m=M,
-    form=form,
+    draw=FORMS[form],
     p=None if form == 'bartlett' else P,
     neurons=True,
     dtype=dtype,
@@ -117,45 +123,26 @@ def test_the_norms_are_those_of_the_first_layer():
 
 def test_momentum_commutes_with_the_span():
   """Any rule that is linear in gradients may be used in the Gram form."""
-  import optax
 
-  from framework.descent import descent
-  from framework.systems.clusters.xor import gram as xor_gram
-
-  explicit = dynamics.system(
-    dynamics.Structure(n=8, n_test=4, m=6, form='explicit', p=20, dtype='f8')
-  )
-  gram = dynamics.system(
-    dynamics.Structure(n=8, n_test=4, m=6, form='gram', p=20, dtype='f8')
-  )
-  hp = toy.typed(dynamics.Hp(p=20.0, alpha=0.3, omega=0.1), jnp.float64)
-  key = jax.random.key(3)
-  x = explicit.sample(key, hp)
-  k = gram.sample(key, hp)
-
-  def loss(params, problem, hp):
-    f = xor_net.outputs(problem.x @ params['W'], problem.facts.a)
-    return jnp.mean(jax.nn.softplus(-problem.facts.train.y * f))
-
-  def rule(hp):
+  def heavy_ball(hp):
     return optax.sgd(hp.alpha, momentum=0.9)
 
-  W = explicit.init(key, x, hp).params
-  in_space = descent(lambda *_: W, loss, rule)
-  in_span = descent(
-    lambda *_: {'B': jnp.zeros((8, 6), jnp.float64)},
-    None,
-    rule,
-    value_and_grad=lambda p, problem, hp: xor_gram.value_and_grad(
-      p, problem, 0.0
-    ),
-  )
-  one, two = in_space.init(key, x, hp), in_span.init(key, k, hp)
-  for _ in range(10):
-    one, two = in_space.step(key, one, x, hp), in_span.step(key, two, k, hp)
+  hp = toy.typed(dynamics.Hp(p=20.0, alpha=0.3, omega=0.1), jnp.float64)
+  key, found = jax.random.key(3), []
+  for draw in (dynamics.explicit_problem, dynamics.gram_problem):
+    gd = dynamics.system(
+      dynamics.Structure(8, 4, 6, draw, p=20, rule=heavy_ball, dtype='f8')
+    )
+    problem = gd.sample(key, hp)
+    state = first = gd.init(key, problem, hp)
+    for _ in range(10):
+      state = gd.step(key, state, problem, hp)
+    found.append((problem, first.params, state.params))
+  (x, W, one), (_, _, two) = found
   np.testing.assert_allclose(
-    one.params['W'], W['W'] + x.x.T @ two.params['B'], rtol=1e-12, atol=1e-13
+    one['W'], W['W'] + x.x.T @ two['B'], rtol=1e-12, atol=1e-13
   )
+  assert np.abs(two['B']).max() > 0.1
 
 
 def test_the_module_has_what_the_system_draws():
@@ -180,25 +167,27 @@ def test_the_derivative_at_zero_is_that_of_the_left():
 
 
 def test_choice_of_form():
-  assert dynamics.choose(200, 4e4, 1000).form == 'bartlett'
-  assert dynamics.choose(200, 150, 1000).form == 'gram'
-  assert dynamics.choose(200, 50, 1000).form == 'explicit'
-  assert dynamics.choose(100, 1.3e10, 400).form == 'bartlett'
+  for form, size in (
+    ('bartlett', (200, 4e4, 1000)),
+    ('gram', (200, 150, 1000)),
+    ('explicit', (200, 50, 1000)),
+    ('bartlett', (100, 1.3e10, 400)),
+  ):
+    assert dynamics.choose(*size).draw is FORMS[form]
 
 
 @pytest.mark.parametrize(
   'fields, message',
   [
-    ({'form': 'dense'}, "form is 'dense', expected one of explicit"),
     ({'n': 3}, 'n is 3, expected an integer >= 4'),
     ({'m': 1}, 'm is 1, expected an integer >= 2'),
     ({'n_test': 0}, 'n_test is 0, expected an integer >= 1'),
-    ({'form': 'gram'}, 'p is None, expected an integer >= 2'),
-    ({'form': 'explicit', 'p': 1}, 'p is 1, expected an integer >= 2'),
+    ({'draw': FORMS['gram']}, 'p is None, expected an integer >= 2'),
+    ({'draw': FORMS['explicit'], 'p': 1}, 'p is 1, expected an integer >= 2'),
     ({'p': 10}, 'p is 10, expected None: bartlett takes hp.p'),
     (
-      {'form': 'explicit', 'p': 10**7},
-      r'p is 10000000, which takes 1.4e\+11 bytes .* choose the form bartlett',
+      {'draw': FORMS['explicit'], 'p': 10**7},
+      r'p is 10000000, which takes 1.4e\+11 bytes .* bartlett takes any p',
     ),
   ],
 )

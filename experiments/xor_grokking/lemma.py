@@ -1,10 +1,10 @@
-"""Claims on Lemma 4.7 and on the assumptions, wherever they are asked for."""
-
-from typing import Any
+"""Lemma 4.7 and the assumptions of the theorem, wherever they are asked for."""
 
 import numpy as np
+from xarray import Dataset
 
-from experiments.xor_grokking.measure import PAPER, lanes
+from configs.xor_grokking import Config
+from experiments.xor_grokking.setting import PAPER, assumptions, mu_norm
 from framework.evidence import fits
 from framework.evidence.claims import (
   Claim,
@@ -13,12 +13,15 @@ from framework.evidence.claims import (
   untestable,
   within,
 )
+from framework.evidence.lanes import lanes
 from framework.systems.clusters.xor import theory
 
 __all__ = ['assumed', 'lemma']
 
 
-def lemma(config: Any, ds: Any, s: Any, prefix: str = '') -> list[Claim]:
+def lemma(
+  config: Config, ds: Dataset, s: Config, prefix: str = ''
+) -> list[Claim]:
   """Lemma 4.7 with both index sets, and the ratio of sigmoid weights.
 
   Args:
@@ -63,7 +66,7 @@ def lemma(config: Any, ds: Any, s: Any, prefix: str = '') -> list[Claim]:
   for row, which, name, some in sets:
     values = lanes(ds, 'aligned')[some][:, inside, row]
     slopes = fits.line(t[inside], np.moveaxis(values, 1, -1)).slope
-    slope = slopes / theory.growth(s.alpha, s.mu_norm, s.eta, s.m)
+    slope = slopes / theory.growth(s.alpha, mu_norm(s), s.eta, s.m)
     source = f'{PAPER}, Lemma 4.7, {which}'
     made += [
       within(
@@ -89,7 +92,9 @@ def lemma(config: Any, ds: Any, s: Any, prefix: str = '') -> list[Claim]:
   return made
 
 
-def assumed(config: Any, s: Any, wanted: bool, prefix: str = '') -> list[Claim]:
+def assumed(
+  config: Config, s: Config, wanted: bool, prefix: str = ''
+) -> list[Claim]:
   """One claim an assumption, both of its sides in the statement.
 
   Args:
@@ -102,7 +107,7 @@ def assumed(config: Any, s: Any, wanted: bool, prefix: str = '') -> list[Claim]:
     Claims.
   """
   made = []
-  for a in s.assumptions(config.constant):
+  for a in assumptions(s):
     sides = f'{a.left:.3g} against {a.right:.3g}'
     text = f'{a.name}: {a.statement} with C = {config.constant:g}: {sides}'
     source = f'{PAPER}, section 3'

@@ -1,21 +1,30 @@
-"""Claims on the lost cluster, and on what must not generalise."""
-
-from typing import Any
+"""Which of the four clusters is lost, how often, and what prevents it."""
 
 import jax.numpy as jnp
 import numpy as np
+from xarray import Dataset
 
-from experiments.xor_grokking.measure import PAPER, at, lanes, only, settings
-from framework.evidence.claims import Claim, at_least, at_most, equals, within
+from configs.xor_grokking import Config
+from experiments.xor_grokking.setting import arm, mu_norm, resolved, times
+from framework.evidence import fits
+from framework.evidence.claims import (
+  Claim,
+  at_least,
+  at_most,
+  equals,
+  within,
+)
+from framework.evidence.lanes import lanes, select
+from framework.launch import Variant
 from framework.systems.clusters.xor import theory
 
-__all__ = ['LOST', 'controls', 'fates', 'lost_cluster']
+__all__ = ['VARIANT', 'fates']
 
 LOST = 0.5  # accuracy below which a cluster counts as lost
 PULL = 'derived: a cluster that pulls no neuron of its sign is never learnt'
 
 
-def fates(ds: Any) -> dict[str, np.ndarray]:
+def fates(ds: Dataset) -> dict[str, np.ndarray]:
   """What became of each cluster in each lane, (lanes, 4).
 
   Args:
@@ -38,16 +47,16 @@ def fates(ds: Any) -> dict[str, np.ndarray]:
   }
 
 
-def lost_cluster(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Config, ds: Dataset) -> list[Claim]:
   """Which cluster is lost, how often, and what prevents it."""
   made = []
   widths = config.sweep.get('m', (config.m,))
   for m in widths:
     own = f'm{m}.' if len(widths) > 1 else ''
-    drawn = fates(only(ds, m=m, stratified=0.0))
+    drawn = fates(select(ds, m=m, stratified=0.0))
     lost, support = drawn['lost'], drawn['support']
-    s = settings(config, m=int(m))
-    cosine = s.mu_norm**2 / (s.p + s.mu_norm**2)
+    s = resolved(config, m=int(m))
+    cosine = mu_norm(s) ** 2 / (s.p + mu_norm(s) ** 2)
     counts = jnp.asarray(drawn['counts'])
     share = np.asarray(theory.minority_support(counts, cosine))
     # The lesser of each pair, whichever neurons there happen to be.
@@ -100,7 +109,7 @@ def lost_cluster(config: Any, ds: Any) -> list[Claim]:
       ),
     ]
     if 1.0 in config.sweep.get('stratified', ()):
-      dealt = fates(only(ds, m=m, stratified=1.0))
+      dealt = fates(select(ds, m=m, stratified=1.0))
       chance = lost.any(1).mean()
       made.append(
         at_most(
@@ -115,7 +124,7 @@ def lost_cluster(config: Any, ds: Any) -> list[Claim]:
       )
   if len(widths) > 1:
     chances = [
-      fates(only(ds, m=m, stratified=0.0))['lost'].any(1) for m in widths
+      fates(select(ds, m=m, stratified=0.0))['lost'].any(1) for m in widths
     ]
     made.append(
       at_least(
@@ -131,54 +140,61 @@ def lost_cluster(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def controls(config: Any, ds: Any) -> list[Claim]:
-  """What must stay at chance, and the one setting that must not."""
-  end, made = config.steps, []
-  random = max(config.sweep.get('eta', (config.eta,)))
-  usual = min(config.sweep.get('eta', (config.eta,)))
-  strong = max(config.sweep.get('signal', (config.signal,)))
+def figures(config: Config, ds: Dataset) -> dict[str, tuple]:
+  """How accuracies pile up at 0.75, and what decides about a cluster."""
+  from framework.evidence import figures as plotting
 
-  def final(**where):
-    return at(only(ds, **where), 'test_accuracy', end)
-
-  cases = (
-    ('signal', 'without signal', dict(signal=0.0, leak=0.0, eta=usual)),
-    ('labels', f'with labels at random, η = {random:g}',
-     dict(signal=strong, leak=0.0, eta=random)),
-    ('linear', 'a linear network', dict(signal=strong, leak=1.0, eta=usual)),
-  )  # fmt: skip
-  for name, text, where in cases:
-    made += [
-      within(
-        f'control.{name}',
-        f'{text}: test accuracy at T stays at chance',
-        'derived',
-        0.44,
-        0.56,
-        final(**where),
-        derivation='½ ± 0.06, 1.7 standard errors of 200 test points, for the '
-        'mean of all seeds',
-      )
-    ]
-    if name != 'linear':
-      made.append(
-        at_least(
-          f'control.{name}.fit',
-          f'{text}: all training labels are fitted none the less',
-          f'{PAPER}: overfitting',
-          0.99,
-          at(only(ds, **where), 'train_accuracy', end),
-          derivation='near-orthogonal points can be given any labels',
-        )
-      )
-  made.append(
-    at_least(
-      'grokks',
-      'and with signal, labels and ReLU it generalises',
-      f'{PAPER}, Figure 1 (left)',
-      0.94,
-      final(signal=strong, leak=0.0, eta=usual),
-      derivation='S4 at t = 15',
+  widths = [int(m) for m in config.sweep.get('m', (config.m,))]
+  colors = plotting.palette(range(len(widths)))
+  dealt = [s for s in config.sweep.get('stratified', (0.0,)) if s > 0.5]
+  fig, (left, right) = plotting.figure('double', height=2.9, ncols=2)
+  edges = np.linspace(0.4, 1.0, 31)
+  left.set(yscale='log', xlabel=f'clean test accuracy at $t={config.steps}$')
+  left.set_ylabel('share of seeds')
+  left.set_title('A plateau at ¾ where cluster sizes are left to chance')
+  for stratified, color, label in (
+    (0.0, 'C1', 'clusters drawn'),
+    (1.0, 'C0', '$n/4$ points in each'),
+  ):
+    if stratified and not dealt:
+      continue
+    last = select(ds, m=widths[-1], stratified=stratified).isel(time=-1)
+    values = lanes(last, 'test_accuracy')
+    share = np.histogram(values, edges)[0] / len(values)
+    left.stairs(share, edges, color=color, fill=True, alpha=0.25, linewidth=0)
+    left.stairs(share, edges, color=color, label=f'{label}, $m={widths[-1]}$')
+  left.set_ylim(1e-3, 2)
+  plotting.legend(left)
+  right.set(xlabel='neurons pulled to a cluster at $t=0$, share')
+  right.set_ylabel('share of clusters lost')
+  right.set_title('Without neurons of its own a cluster is lost')
+  bins = np.array([0, 0.02, 0.05, 0.08, 0.11, 0.14, 0.18, 0.23, 0.3, 0.4, 0.5])
+  for m, color in zip(widths, colors, strict=True):
+    found = fates(select(ds, m=m, stratified=0.0))
+    lost, support = found['lost'].ravel(), found['support'].ravel()
+    place = np.digitize(support, bins) - 1
+    some = [b for b in range(len(bins) - 1) if (place == b).sum() >= 3]
+    inside = [fits.mean_stderr(lost[place == b].astype(float)) for b in some]
+    right.errorbar(
+      [support[place == b].mean() for b in some],
+      [x.mean for x in inside],
+      [x.stderr for x in inside],
+      fmt='o-',
+      color=color,
+      ms=4,
+      capsize=2,
+      label=f'$m={m}$',
     )
-  )
-  return made
+  right.set(ylim=(-0.03, 1.05), xlim=(-0.02, 0.47))
+  plotting.legend(right)
+  return {
+    'lost_cluster': (
+      fig,
+      'Left: final accuracies of all seeds. Right: chance that a cluster is '
+      'lost against the share of neurons of its sign with D_ν(0) > 0, with '
+      'standard errors; the same curve at every width.',
+    )
+  }
+
+
+VARIANT = Variant(arm, times, claims, figures)
