@@ -11,6 +11,10 @@ import os
 import platform
 import shutil
 import tempfile
+import time
+import zlib
+
+_BEGAN = time.monotonic()
 
 # One thread a device: pools that compete for two cores only slow tests down.
 os.environ.setdefault('NPROC', '1')
@@ -18,6 +22,7 @@ os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 import jax
+import pytest
 
 from framework.launch import xla_flags
 
@@ -54,3 +59,25 @@ if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
   _cache = tempfile.mkdtemp(prefix='training-dynamics-tests-')
   os.environ['JAX_COMPILATION_CACHE_DIR'] = _cache
   atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+
+
+def pytest_addoption(parser):
+  """`--slow-part=K`: of the tests marked slow, a tenth, for ten minutes."""
+  parser.addoption('--slow-part', type=int, default=None)
+
+
+def pytest_collection_modifyitems(config, items):
+  """Leaves out the other nine tenths; by name, so that a part stays a part."""
+  part = config.getoption('--slow-part')
+  if part is None:
+    return
+  kept = [i for i in items if zlib.crc32(i.nodeid.encode()) % 10 == part]
+  config.hook.pytest_deselected(items=[i for i in items if i not in kept])
+  items[:] = kept
+
+
+def pytest_runtest_setup(item):
+  """Begins no test of a part after ten minutes."""
+  spent = time.monotonic() - _BEGAN
+  if item.config.getoption('--slow-part') is not None and spent > 600:
+    pytest.skip('the ten minutes of this part are over')

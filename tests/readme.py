@@ -3,6 +3,8 @@
     python tests/readme.py --print tests    the README's test command
     python tests/readme.py --run            everything else, in order
 
+Experiments run with `--strict`: a claim that fails there fails here.
+
 Blocks marked sh run under bash, blocks marked python in this interpreter's
 python, each in a process of its own; anything else (text) is not run. The block
 after `<!-- tests -->` is what CI runs as tests, so `--run` leaves it out.
@@ -19,6 +21,8 @@ FENCE = re.compile(
   r'(?P<mark><!-- tests -->\s*)?^```(?P<kind>sh|python)\n(?P<body>.*?)^```',
   re.DOTALL | re.MULTILINE,
 )
+
+EXPERIMENT = re.compile(r'python -m experiments\.\w+(?! -- )(?=[ \n])')
 
 
 def blocks(path: pathlib.Path) -> list[tuple[str, str, bool]]:
@@ -42,7 +46,8 @@ def main() -> int:
     for kind, body, tests in blocks(path):
       if tests:
         continue
-      shell = ['bash', '-euo', 'pipefail', '-c', body]
+      strict = EXPERIMENT.sub(r'\g<0> --strict', body)
+      shell = ['bash', '-euo', 'pipefail', '-c', strict]
       command = shell if kind == 'sh' else [sys.executable, '-c', body]
       print(f'== {path.relative_to(ROOT)}: {body.strip()}', flush=True)
       began = time.monotonic()
