@@ -14,8 +14,6 @@ import tempfile
 import time
 import zlib
 
-_BEGAN = time.monotonic()
-
 # One thread a device: pools that compete for two cores only slow tests down.
 os.environ.setdefault('NPROC', '1')
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
@@ -25,6 +23,8 @@ import jax
 import pytest
 
 from framework.launch import xla_flags
+
+_BEGAN = time.monotonic()
 
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_enable_x64', True)
