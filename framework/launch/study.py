@@ -57,6 +57,7 @@ class Study:
 
     Raises:
       ConfigError: If something is wrong with either, a line each.
+      WorkdirError: If that kind of storage cannot be reached.
     """
     check(experiment)
     if isinstance(config, str):
@@ -73,7 +74,7 @@ class Study:
       got = repr(self.config.variant)
       problem = config_lib.Problem('config.variant', got, wanted)
       raise config_lib.ConfigError([problem])
-    self.place = Workdir(workdir or report.default_workdir(experiment, config))
+    self.place = _place(workdir or report.default_workdir(experiment, config))
 
   @classmethod
   def stored(cls, experiment: Experiment, workdir: str) -> 'Study':
@@ -91,7 +92,7 @@ class Study:
       ConfigError: If the stored config is not valid here.
     """
     check(experiment)
-    config = report.stored_config(experiment, Workdir(workdir))
+    config = report.stored_config(experiment, _place(workdir))
     return cls(experiment, config, workdir)
 
   @property
@@ -276,6 +277,20 @@ class Study:
     """The precision of the config, whatever the program around it uses."""
     with jax.enable_x64(self.config.precision == 'float64'):
       yield
+
+
+def _place(workdir: str) -> Workdir:
+  """A work directory that this installation can reach.
+
+  Raises:
+    WorkdirError: If the package for that kind of storage is not installed.
+  """
+  try:
+    place = Workdir(workdir)
+    place.path.exists()
+  except ImportError as error:
+    raise WorkdirError(f'--workdir={workdir}: {error}') from None
+  return place
 
 
 def _outcome(run: dict[str, Any]) -> Outcome:
