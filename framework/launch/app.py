@@ -3,7 +3,7 @@
 A thin shell around a `Study`: it reads flags, prepares JAX, and says in one
 line what went wrong. Exit codes: 0 done, 1 the disk failed or a claim could not
 be computed, 2 usage, 3 a claim failed under --strict or every lane diverged, 75
-preempted (run the same command again).
+preempted (run the same command again), 130 interrupted before it could save.
 """
 
 import sys
@@ -80,6 +80,9 @@ def _executed(experiment: Experiment, config: Any, argv: Sequence[str]) -> int:
     study = _prepared(experiment, config)
   except (*_USAGE, OSError) as error:
     return _said(error, 2)
+  except KeyboardInterrupt:
+    print('\ninterrupted: nothing had begun', file=sys.stderr)
+    return 130
   if study is None:
     return 0
   try:
@@ -91,6 +94,10 @@ def _executed(experiment: Experiment, config: Any, argv: Sequence[str]) -> int:
   except (OSError, results.DamagedRecords) as error:
     # The disk, not the run: what was recorded before is there.
     return _said(error, 1)
+  except KeyboardInterrupt:
+    line = f'interrupted; the same command goes on in {study.path}'
+    print(f'\n{line}', file=sys.stderr)
+    return 130
 
 
 def _prepared(experiment: Experiment, config: Any) -> Study | None:
