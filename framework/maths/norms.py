@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-__all__ = ['norm', 'ratio']
+__all__ = ['norm', 'ratio', 'root']
 
 
 def norm(tree: PyTree) -> Float[Array, '']:
@@ -41,3 +41,22 @@ def ratio(a: Float[Array, ''], b: Float[Array, '']) -> Float[Array, '']:
   0.0
   """
   return jnp.where(b > 0, a / jnp.where(b > 0, b, 1), 0)
+
+
+def root(square: Float[Array, '*b']) -> Float[Array, '*b']:
+  """√s of a sum of squares, with a derivative of 0 where it is 0.
+
+  There that of `jnp.sqrt` is infinite, and NaN for what was 0 all along, such
+  as the distance of a run from its start at step 0.
+
+  Args:
+    square: s ≥ 0.
+
+  Returns:
+    The bits of `jnp.sqrt`.
+
+  >>> print(jax.grad(lambda x: root(x**2))(0.0), root(jnp.array([4.0, -1.0])))
+  0.0 [ 2. nan]
+  """
+  zero = square == 0
+  return jnp.where(zero, square, jnp.sqrt(jnp.where(zero, 1, square)))

@@ -490,7 +490,8 @@ def _logits(
   counts = s.eval_steps, 1
   if not s.is_kernel:
     args = state.params, tasks, hp.inner_lr, hp.alpha, hp.bias_alpha
-    return [maml.adapted_logits(*args, steps=n) for n in counts]
+    # Not trained on, but with the derivative that it has.
+    return [maml.adapted_logits(*args, steps=n, order=2) for n in counts]
   kernel, found = (
     _kernel_of(s, hp),
     _logits_before(s, state, tasks, rows, hp),

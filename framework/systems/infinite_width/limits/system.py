@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike, Float, Int, Key, PyTree
 
+from framework.maths.norms import root
 from framework.system import System
 from framework.systems.infinite_width.few_shot import maml
 from framework.systems.infinite_width.limits import (
@@ -329,4 +330,4 @@ _TRAJECTORY = {
 
 
 def _rms(x: Array) -> Float[Array, '']:
-  return jnp.sqrt(jnp.mean(x**2))
+  return root(jnp.mean(x**2))

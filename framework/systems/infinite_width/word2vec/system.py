@@ -33,6 +33,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from framework.data import corpus
 from framework.data.corpus import Alias
+from framework.maths.norms import root
 from framework.system import System
 from framework.systems.infinite_width.word2vec import analogy
 from framework.systems.infinite_width.word2vec import model as word2vec
@@ -330,8 +331,8 @@ def system(structure: Structure) -> System:
         P, jnp.asarray(problem.data.questions), s.block
       ),
       'loss': jnp.sum(loss) / jnp.sum(problem.targets >= 0).astype(s.dtype),
-      'norm_in': jnp.sqrt(jnp.sum(P**2) / s.V),
-      'norm_out': jnp.sqrt(jnp.sum(Q**2) / s.V),
+      'norm_in': root(jnp.sum(P**2) / s.V),
+      'norm_out': root(jnp.sum(Q**2) / s.V),
       'epoch': state.read.astype(s.dtype) / s.words,
     }
 

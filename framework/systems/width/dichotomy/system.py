@@ -18,6 +18,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from framework.descent import DescentState, descent
+from framework.maths.norms import root
 from framework.mup.abc import OPTIMIZERS, Abc
 from framework.mup.optimizers import scale_by_tensor
 from framework.system import System
@@ -221,4 +222,4 @@ def system(structure: Structure) -> System:
 
 
 def _rms(x: Array) -> Float[Array, '']:
-  return jnp.sqrt(jnp.mean(x**2))
+  return root(jnp.mean(x**2))
