@@ -17,14 +17,14 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from absl import app, flags
 
 from benchmarks import timing
-from framework import rollout
+from framework import optimizers, rollout
 from framework.system import start
 from framework.systems import grokking as dynamics
 
@@ -37,10 +37,19 @@ _QUICK = flags.DEFINE_bool(
 _OUT = flags.DEFINE_string('out', None, 'JSON file to write.')
 
 GOAL = 1.4  # times as fast as torch
+
+
+class Setting(NamedTuple):
+  """A loss and a rule, by what they are."""
+
+  stable: bool = False
+  perp: bool = False
+
+
 LOSSES = {
-  'CE float32': {},
-  'CE float32, ⊥Grad': {'gradient': 'perp'},
-  'StableMax float64': {'loss': 'stablemax', 'compute_dtype': 'float64'},
+  'CE float32': Setting(),
+  'CE float32, ⊥Grad': Setting(perp=True),
+  'StableMax float64': Setting(stable=True),
 }
 _HP = {'lr': 0.01, 'beta2': 0.99, 'eps': 1e-25}
 
@@ -51,10 +60,14 @@ def hyperparameters() -> dynamics.Hp:
   return hp._replace(intervene_at=np.int32(0))
 
 
-def structure(modulus: int, options: dict) -> dynamics.Structure:
+def structure(modulus: int, setting: Setting) -> dynamics.Structure:
   """The run at this size."""
+  perp = dynamics.filtered(lambda hp: optimizers.perp_grad())
   return dynamics.Structure(
-    modulus=modulus, train_fraction=0.4, widths=(200, 200), **options
+    dynamics.modular(modulus, train_fraction=0.4),
+    dynamics.MLP((200, 200, modulus), modulus, bias=False),
+    dynamics.stablemax() if setting.stable else dynamics.softmax(),
+    perp if setting.perp else dynamics.adamw,
   )
 
 
@@ -103,11 +116,12 @@ def ours(
   return last
 
 
-def torch_run(s: dynamics.Structure) -> Callable[[int], Any]:
+def torch_run(modulus: int, setting: Setting) -> Callable[[int], Any]:
   """The step of the reference script: one-hots, a permutation, autograd.
 
   Args:
-    s: The structure; the first seed of `ours` gives rows and start.
+    modulus: p.
+    setting: Loss and rule; the first seed of `ours` gives rows and start.
 
   Returns:
     steps -> the last weights, inputs first.
@@ -116,16 +130,16 @@ def torch_run(s: dynamics.Structure) -> Callable[[int], Any]:
 
   if timing.one_thread():
     torch.set_num_threads(1)
-  made, hp = dynamics.system(s), hyperparameters()
-  problem, state = start(made, jax.random.key(0), hp)
-  pairs = np.array(problem.x)
-  x = torch.nn.functional.one_hot(torch.from_numpy(pairs).long(), s.modulus)
+  made = dynamics.system(structure(modulus, setting))
+  problem, state = start(made, jax.random.key(0), hyperparameters())
+  pairs = np.array(problem['x'])
+  x = torch.nn.functional.one_hot(torch.from_numpy(pairs).long(), modulus)
   x = x.reshape(len(pairs), -1).float()
-  y = torch.from_numpy(np.array(problem.y)).long()
+  y = torch.from_numpy(np.array(problem['y'])).long()
   begin = [np.array(state.params[f'layer_{i}']['kernel']) for i in range(3)]
 
   def loss(z, y):
-    if s.loss == 'softmax':
+    if not setting.stable:
       return torch.nn.functional.cross_entropy(z, y)
     z = z.double()
     mass = torch.where(z >= 0, z + 1, 1 / (1 - z + 1e-30))
@@ -156,7 +170,7 @@ def torch_run(s: dynamics.Structure) -> Callable[[int], Any]:
       order = torch.randperm(len(x))
       rule.zero_grad()
       loss(net(x[order]), y[order]).backward()
-      if s.gradient == 'perp':
+      if setting.perp:
         for w in net.parameters():
           project(w)
       rule.step()
@@ -198,9 +212,9 @@ def measure(
   has_torch = importlib.util.find_spec('torch') is not None
   clock = time.process_time if timing.one_thread() else time.perf_counter
   tables = []
-  for name, options in LOSSES.items():
+  for name, setting in LOSSES.items():
     print(f'measuring {name} ...', file=sys.stderr, flush=True)
-    s = structure(modulus, options)
+    s = structure(modulus, setting)
     single = ours(s, 1, 'map')
     field = [timing.Contestant('ours', single)]
     if name == 'CE float32':
@@ -210,7 +224,7 @@ def measure(
         field.append(timing.Contestant(text, run, lanes))
     off = None
     if has_torch:
-      peer = torch_run(s)
+      peer = torch_run(modulus, setting)
       off = agree(single, peer)
       if off > 0.02:
         raise RuntimeError(f'{name}: {off:.3g} of the weights differ')

@@ -4,10 +4,10 @@ python -m experiments.modular_grokking --config=:VARIANT
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
-from framework.config import Problem, field
+from framework.config import Problem, Run, Variants, field, variants
 
 # What a method sets; all else is as the config has it.
 METHODS: dict[str, dict[str, Any]] = {
@@ -59,29 +59,9 @@ _OWN = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-  """All that decides the result of a run. Fields of `Hp` can be lanes."""
+class Config(Run):
+  """All that decides the result of a run."""
 
-  variant: str = field(
-    'quick',
-    'which claims and figures are made of the results',
-    choices=(
-      'quick',
-      'collapse',
-      'stablemax',
-      'perp_grad',
-      'weight_decay',
-      'interventions',
-      'time_to_grok',
-      'matched',
-      'sparse_parity',
-      'mnist',
-      'transformer',
-      'paper',
-      'paper_perp',
-      'paper_stablemax',
-    ),
-  )
   # What is fixed in the compiled program.
   method: str = field(
     'ce32',
@@ -125,7 +105,9 @@ class Config:
   mnist_train: int = field(200, 'images to train on', low=1, high=10_000)
   mnist_test: int = field(2000, 'images to test on', low=1, high=10_000)
   split: str | None = field(
-    None, 'npz file with a stored split <task>_train_idx; drawn when none'
+    None,
+    'npz file with a stored split <task>_train_idx; drawn when none',
+    file=True,
   )
   train_fraction: float = field(
     0.75, 'share of the table to train on', low=0, high=1, low_open=True
@@ -171,33 +153,31 @@ class Config:
   steps: int = field(300, 'steps T', low=1)
   records: int = field(30, 'records, evenly spaced', low=1)
   seeds: int = field(4, 'seeds (split and start)', low=1)
-  first_seed: int = field(0, 'the first of them', low=0)
   precision: str = field(
     'float32',
     'float64 switches 64-bit types on, which a float64 loss needs; parameters '
     'stay float32',
     choices=('float32', 'float64'),
   )
-  sweep: Mapping[str, tuple[Any, ...]] = field(
-    {}, 'grid: hyperparameters become lanes, structure loops'
+  fixed: ClassVar[tuple[str, ...]] = (
+    'steps',
+    'records',
+    'split',
+    'task',
+    'model',
+    'modulus',
   )
-
-  def resolved(self) -> 'Config':
-    """The config with what its method sets."""
-    own = METHODS[self.method]
-    if 'weight_decay' in own and self.weight_decay:
-      own = {k: v for k, v in own.items() if k != 'weight_decay'}
-    return dataclasses.replace(self, method='custom', **own)
 
   def check(self) -> Iterable[Problem]:
     """Rules that join fields."""
+    yield from super().check()
     if self.method != 'custom':
       for name, default in _OWN.items():
         if getattr(self, name) != default or name in self.sweep:
           yield Problem(
             name, getattr(self, name), f'method custom, not {self.method}'
           )
-    methods = self.sweep.get('method', (self.method,))
+    methods = self.axis('method')
     for name in self.sweep:
       if any(name in METHODS.get(method, {}) for method in methods):
         yield Problem(f'sweep.{name}', name, 'an axis that no method sets')
@@ -210,21 +190,6 @@ class Config:
       yield Problem(
         'precision', self.precision, 'float64, which a float64 loss needs'
       )
-    for path in (
-      'steps',
-      'records',
-      'seeds',
-      'first_seed',
-      'precision',
-      'variant',
-      'sweep',
-      'split',
-      'task',
-      'model',
-      'modulus',
-    ):
-      if path in self.sweep:
-        yield Problem(f'sweep.{path}', path, f'an axis other than {path}')
     if (self.model == 'mlp') == (self.encoding == 'token'):
       yield Problem(
         'encoding',
@@ -241,100 +206,99 @@ class Config:
       yield Problem('split', self.split, 'none for mnist, whose split is drawn')
 
 
-# The runs of the reference that mod 41 is a small form of.
-_NARROW = {'width': 100, 'eps': 1e-25, 'beta2': 0.99}
-_PAPER = {'modulus': 113, 'train_fraction': 0.4, 'lr': 0.01}
+# The paper's own size; mod 41 is a small form of it.
+_PAPER = {'modulus': 113, 'train_fraction': 0.4}
 
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+VARIANTS: Variants = {
   'quick': (
     'mod 41: ⊥Grad generalises in 100 steps, AdamW memorises',
-    {
-      'steps': 160,
-      'records': 16,
-      'seeds': 4,
-      'sweep': {'method': ('ce32', 'perp')},
-    },
+    Config(
+      steps=160,
+      records=16,
+      seeds=4,
+      sweep={'method': ('ce32', 'perp')},
+    ),
   ),
   'collapse': (
     'Figs 2, 4: the precision of the softmax decides how far CE gets',
-    {
-      **_NARROW,
-      'train_fraction': 0.85,
-      'lr': 0.002,
-      'steps': 6000,
-      'records': 30,
-      'seeds': 5,
-      'precision': 'float64',
-      'sweep': {'method': ('ce16', 'ce32', 'ce64')},
-    },
+    Config(
+      width=100,
+      train_fraction=0.85,
+      lr=0.002,
+      steps=6000,
+      records=30,
+      seeds=5,
+      precision='float64',
+      sweep={'method': ('ce16', 'ce32', 'ce64')},
+    ),
   ),
   'stablemax': (
     'Figs 1, 4: StableMax groks without regularisation, CE does not',
-    {
-      **_NARROW,
-      'lr': 0.02,
-      'beta2': 0.999,
-      'steps': 24_000,
-      'records': 96,
-      'seeds': 5,
-      'precision': 'float64',
-      'sweep': {'method': ('ce32', 'stablemax')},
-    },
+    Config(
+      width=100,
+      lr=0.02,
+      beta2=0.999,
+      steps=24_000,
+      records=96,
+      seeds=5,
+      precision='float64',
+      sweep={'method': ('ce32', 'stablemax')},
+    ),
   ),
   'perp_grad': (
     'Figs 1, 6: ⊥Grad generalises without the delay',
-    {
-      'steps': 500,
-      'records': 50,
-      'seeds': 5,
-      'precision': 'float64',
-      'sweep': {'method': ('ce32', 'perp', 'perp_unscaled', 'perp_stablemax')},
-    },
+    Config(
+      steps=500,
+      records=50,
+      seeds=5,
+      precision='float64',
+      sweep={'method': ('ce32', 'perp', 'perp_unscaled', 'perp_stablemax')},
+    ),
   ),
   'weight_decay': (
     'Fig 6: weight decay groks, later; CE without it does not in 8000 steps',
-    {
-      **_NARROW,
-      'lr': 0.01,
-      'beta2': 0.999,
-      'steps': 8000,
-      'records': 80,
-      'seeds': 5,
-      'sweep': {'weight_decay': (0.0, 0.1, 0.3, 1.0)},
-    },
+    Config(
+      width=100,
+      lr=0.01,
+      beta2=0.999,
+      steps=8000,
+      records=80,
+      seeds=5,
+      sweep={'weight_decay': (0.0, 0.1, 0.3, 1.0)},
+    ),
   ),
   'interventions': (
     'Figs 5, 15, 16: collapse by hand, temperature, label smoothing',
-    {
-      **_NARROW,
-      'train_fraction': 0.85,
-      'lr': 0.002,
-      'steps': 6000,
-      'records': 30,
-      'seeds': 4,
-      'intervene_at': 2000,
-      'precision': 'float64',
-      'sweep': {
+    Config(
+      width=100,
+      train_fraction=0.85,
+      lr=0.002,
+      steps=6000,
+      records=30,
+      seeds=4,
+      intervene_at=2000,
+      precision='float64',
+      sweep={
         'method': ('ce32', 'ce64', 'stopped', 'zeroed', 'hot', 'smoothed')
       },
-    },
+    ),
   ),
   'time_to_grok': (
     'when runs generalise: survival curves over many seeds',
-    {
-      'steps': 600,
-      'records': 60,
-      'seeds': 32,
-      'sweep': {'method': ('ce32', 'decayed', 'perp')},
-    },
+    Config(
+      steps=600,
+      records=60,
+      seeds=32,
+      sweep={'method': ('ce32', 'decayed', 'perp')},
+    ),
   ),
   'matched': (
     'Grokfast and ⊥Grad at the step lengths of plain AdamW',
-    {
-      'steps': 600,
-      'records': 60,
-      'seeds': 8,
-      'sweep': {
+    Config(
+      steps=600,
+      records=60,
+      seeds=8,
+      sweep={
         'method': (
           'ce32',
           'grokfast_ema',
@@ -344,105 +308,93 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         ),
         'weight_decay': (0.0, 1.0),
       },
-    },
+    ),
   ),
   'sparse_parity': (
     'Fig 4: StableMax learns the parity of 3 bits among 43',
-    {
-      'task': 'parity',
-      'train_fraction': 0.5,
-      'bias': True,
-      'lr': 0.01,
-      'beta2': 0.999,
-      'steps': 8000,
-      'records': 80,
-      'seeds': 4,
-      'precision': 'float64',
-      'sweep': {'method': ('ce32', 'stablemax')},
-    },
+    Config(
+      task='parity',
+      train_fraction=0.5,
+      bias=True,
+      lr=0.01,
+      beta2=0.999,
+      steps=8000,
+      records=80,
+      seeds=4,
+      precision='float64',
+      sweep={'method': ('ce32', 'stablemax')},
+    ),
   ),
   'mnist': (
     'MNIST, 200 images: ⊥Grad and StableMax from a large start (real data)',
-    {
-      'task': 'mnist',
-      'bias': True,
-      'lr': 0.001,
-      'beta2': 0.999,
-      'eps': 1e-8,
-      'init_scale': 8.0,
-      'steps': 4000,
-      'records': 40,
-      'seeds': 4,
-      'precision': 'float64',
-      'sweep': {'method': ('ce32', 'stablemax', 'perp')},
-    },
+    Config(
+      task='mnist',
+      bias=True,
+      lr=0.001,
+      beta2=0.999,
+      eps=1e-8,
+      init_scale=8.0,
+      steps=4000,
+      records=40,
+      seeds=4,
+      precision='float64',
+      sweep={'method': ('ce32', 'stablemax', 'perp')},
+    ),
   ),
   'transformer': (
     'Fig 6b: a one-layer transformer on tokens',
-    {
-      'model': 'nanda',
-      'encoding': 'token',
-      'lr': 0.001,
-      'beta2': 0.98,
-      'eps': 1e-8,
-      'steps': 600,
-      'records': 30,
-      'seeds': 2,
-      'sweep': {'method': ('ce32', 'perp')},
-    },
+    Config(
+      model='nanda',
+      encoding='token',
+      lr=0.001,
+      beta2=0.98,
+      eps=1e-8,
+      steps=600,
+      records=30,
+      seeds=2,
+      sweep={'method': ('ce32', 'perp')},
+    ),
   ),
   'paper': (
     'mod 113, 40 %: CE in three precisions (20,000 steps)',
-    {
+    Config(
       **_PAPER,
-      'lr': 5e-4,
-      'eps': 1e-30,
-      'steps': 20_000,
-      'records': 100,
-      'seeds': 1,
-      'precision': 'float64',
-      'sweep': {'method': ('ce16', 'ce32', 'ce64')},
-    },
+      lr=5e-4,
+      eps=1e-30,
+      steps=20_000,
+      records=100,
+      seeds=1,
+      precision='float64',
+      sweep={'method': ('ce16', 'ce32', 'ce64')},
+    ),
   ),
   'paper_perp': (
     'mod 113, 40 %: ⊥Grad and AdamW (300 steps)',
-    {
+    Config(
       **_PAPER,
-      'beta2': 0.999,
-      'eps': 1e-8,
-      'steps': 300,
-      'records': 30,
-      'seeds': 2,
-      'sweep': {'method': ('ce32', 'perp')},
-    },
+      lr=0.01,
+      beta2=0.999,
+      eps=1e-8,
+      steps=300,
+      records=30,
+      seeds=2,
+      sweep={'method': ('ce32', 'perp')},
+    ),
   ),
   'paper_stablemax': (
     'mod 113, 40 %: StableMax (80,000 steps, hours)',
-    {
+    Config(
       **_PAPER,
-      'beta2': 0.999,
-      'steps': 80_000,
-      'records': 160,
-      'seeds': 1,
-      'precision': 'float64',
-      'sweep': {'method': ('stablemax',)},
-    },
+      lr=0.01,
+      beta2=0.999,
+      steps=80_000,
+      records=160,
+      seeds=1,
+      precision='float64',
+      sweep={'method': ('stablemax',)},
+    ),
   ),
 }
 
 
-def get_config(variant: str = 'quick') -> Config:
-  """The config of a variant.
-
-  Args:
-    variant: One of `VARIANTS`.
-
-  Returns:
-    A `Config`.
-
-  Raises:
-    ValueError: If there is no such variant.
-  """
-  if variant not in VARIANTS:
-    raise ValueError(f'no variant {variant!r}; there are {", ".join(VARIANTS)}')
-  return Config(variant=variant, **VARIANTS[variant][1])
+get_config = variants(VARIANTS)

@@ -30,7 +30,7 @@ def test_rows_are_the_turned_drawings(turns):
   table = jnp.asarray(drawings.as_table(x))
   rows = np.random.default_rng(1).permutation(len(want)).reshape(-1, 2)
   found = drawings.pixels(table, jnp.asarray(rows), turns, jnp.float64)
-  np.testing.assert_allclose(found, want[rows], rtol=1e-15)
+  np.testing.assert_allclose(found, want[rows], rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize('turns', [1, 4])
@@ -42,7 +42,9 @@ def test_inner_products_with_all_turns(turns):
   want = turned(x)[:turns].astype(np.float64) @ y.T
   np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-9)
   squares = np.sum(x.reshape(-1, D).astype(np.float64) ** 2, -1)
-  np.testing.assert_allclose(drawings.squares(part), squares, rtol=1e-13)
+  np.testing.assert_allclose(
+    drawings.squares(part), squares, rtol=1e-13, atol=0
+  )
 
 
 def test_blocks_keep_the_order_and_fit():

@@ -20,13 +20,16 @@ References:
   Stability", ICLR 2025.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 __all__ = [
+  'checked',
+  'collapsed',
   'intervene',
   'log_stablemax',
   'log_stretch',
@@ -150,6 +153,39 @@ def log_stablemax(
   [0.6667 0.3333]
   """
   return jax.nn.log_softmax(log_stretch(logits), axis=-1)
+
+
+def collapsed(
+  logits: Float[Array, 'rows classes'],
+  compute_dtype: Any = jnp.float32,
+  stretched: Callable[[Array], Array] | None = None,
+) -> Bool[Array, ' rows']:
+  """Where the sum over classes absorbs all but its largest term.
+
+      softmax:    Σ_k exp(z_k − max z) == 1        StableMax: Σ s(z_k) == s(max)
+
+  With one logit a gap G ahead of C − 1 equal ones that must happen once
+  (C − 1) e^−G < 2^−t and cannot before e^−G < 2^−t, where t is 11, 24 or 53 for
+  float16, float32 or float64; between the two it depends on the order of the
+  sum. It is not asked whether the largest logit is that of the label.
+
+  Args:
+    logits: One row a sample, as the loss sees them.
+    compute_dtype: In which the loss does its arithmetic.
+    stretched: What the loss takes exponentials of: the logits themselves when
+      None, `log_stretch` of them for StableMax.
+
+  Returns:
+    One boolean a sample; its mean is the fraction that has collapsed.
+
+  >>> z = jnp.array([[9.0, 0.0], [18.0, 0.0]])
+  >>> collapsed(z, 'float16').tolist(), collapsed(z, 'float32').tolist()
+  ([True, True], [False, True])
+  """
+  z = logits.astype(checked(compute_dtype))
+  z = z if stretched is None else stretched(z)
+  shifted = z - jnp.max(z, -1, keepdims=True)
+  return jnp.sum(jnp.exp(shifted), -1) == 1
 
 
 def intervene(

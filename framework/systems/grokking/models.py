@@ -100,10 +100,9 @@ class MLP(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Shaped[Array, 'rows n'], deterministic: bool = True
+    self, x: Shaped[Array, 'rows n']
   ) -> Float[Array, 'rows classes']:
     """The logits."""
-    del deterministic  # nothing is dropped
     for i, width in enumerate(self.features):
       if i:
         x = nn.relu(x)

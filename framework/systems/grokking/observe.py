@@ -1,6 +1,6 @@
-"""What a person wants to see of one state of a grokking run."""
+"""Observations of a run: accuracy, collapse, directions, sizes, with units."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,8 +9,9 @@ import optax
 from jaxtyping import Array
 
 from framework.maths.norms import norm
-from framework.systems.grokking import losses
-from framework.systems.grokking import probes as stability_probes
+from framework.supervised import View
+from framework.systems.grokking import losses, probes
+from framework.systems.grokking.objective import CrossEntropy, mean_loss
 
 __all__ = ['ATTRIBUTES', 'observe']
 
@@ -54,100 +55,90 @@ ATTRIBUTES = {
     'long_name': '1 − entropy of the embedding over its frequencies',
     'units': '1',
   },
-  'diverged_at': {'long_name': 'first non-finite record', 'units': 'step'},
-  'time': {'long_name': 'steps of descent', 'units': 'step'},
 }
 
 
 def observe(
-  structure: Any,
-  net: Any,
+  apply: Callable[..., Array],
   loss: Callable[..., Array],
   rule: Callable[[Any], optax.GradientTransformation],
+  more: Mapping[str, Callable[[View], Array]],
 ) -> Callable[..., dict[str, Array]]:
   """The observation of a run; what each means is in `ATTRIBUTES`.
 
   Args:
-    structure: Of the run.
-    net: Its flax module.
-    loss: (params, problem, hp) -> mean training loss.
+    apply: (params, x) -> logits.
+    loss: (logits, labels[, hp, t]) -> one loss a row; of a `CrossEntropy` it is
+      observed, too, where it collapses.
     rule: hp -> the optax rule.
+    more: {name: view of a time -> array}.
 
   Returns:
     (state, problem, hp) -> {name: array}, in the dtype of the parameters.
   """
-  from framework.systems.grokking.system import mean_loss
 
-  s = structure
+  def seen(state: Any, problem: Any, hp: Any) -> dict[str, Array]:
+    params, x, y = state.params, problem['x'], problem['y']
 
-  def seen(state, problem, hp) -> dict[str, Array]:
-    params = state.params
-    now = problem._replace(t=state.t)
-    value, grads = jax.value_and_grad(loss)(params, now, hp)
+    def evaluated(params, rows=problem):
+      return mean_loss(loss, apply(params, rows['x']), rows['y'], hp, state.t)
+
+    value, grads = jax.value_and_grad(evaluated)(params)
     extra = optax.with_extra_args_support(rule(hp))
     updates, _ = extra.update(grads, state.opt_state, params, value=value)
-    z, z_test = (
-      net.apply({'params': params}, x) for x in (problem.x, problem.x_test)
-    )
+    z, z_test = apply(params, x), apply(params, problem['x_test'])
     out = {'train_loss': value}
     out |= _accuracies(z, z_test, problem)
-    out['test_loss'] = mean_loss(s, z_test, problem.y_test, hp)
-    out |= _collapse(s, z, problem, hp)
+    out['test_loss'] = mean_loss(loss, z_test, problem['y_test'], hp)
+    out |= _collapse(loss, z, y, hp)
     out |= _directions(params, grads, updates)
-    slope = jax.grad(lambda z: mean_loss(s, z, problem.y, hp, state.t))(z)
+    slope = jax.grad(lambda z: mean_loss(loss, z, y, hp, state.t))(z)
     out['euler_logits'] = jnp.sum(z * slope)
-    out |= _sizes(params, z, problem)
-    if s.task == 'modular' and s.encoding != 'binary':
-      table = params['layer_0']['kernel'] if s.model == 'mlp' else None
-      table = params['embed'] if table is None else table
-      sparsity = stability_probes.fourier_sparsity(table[: s.modulus])
-      out['fourier_sparsity'] = sparsity
-    return {name: x.astype(s.dtype) for name, x in out.items()}
+    out |= _sizes(params, z, y)
+    view = View(params, state, problem, hp, {'x': x, 'y': y}, evaluated, apply)
+    out |= {name: probe(view) for name, probe in more.items()}
+    dtype = jax.tree.leaves(params)[0].dtype
+    return {name: x.astype(dtype) for name, x in out.items()}
 
   return seen
 
 
 def _accuracies(z, z_test, problem) -> dict[str, Array]:
   return {
-    'train_accuracy': stability_probes.accuracy(z, problem.y),
-    'test_accuracy': stability_probes.accuracy(z_test, problem.y_test),
+    'train_accuracy': probes.accuracy(z, problem['y']),
+    'test_accuracy': probes.accuracy(z_test, problem['y_test']),
   }
 
 
-def _collapse(s, z, problem, hp) -> dict[str, Array]:
-  # As the loss sees them; float32 exponentials as the authors report them.
-  seen = (z * (hp.logit_scale / hp.temperature)).astype(z.dtype)
-  own = stability_probes.collapsed(seen, s.compute_dtype, s.loss)
-  exponential = stability_probes.collapsed(z, 'float32')
-  kind = losses.softmax_ce if s.loss == 'softmax' else losses.stablemax_ce
-  each = kind(seen, problem.y, s.compute_dtype)
-  return {
-    'collapse': jnp.mean(own.astype(z.dtype)),
-    'exp_collapse': jnp.mean(exponential.astype(z.dtype)),
-    'zero_loss': jnp.mean((each == 0).astype(z.dtype)),
-  }
+def _collapse(loss, z, y, hp) -> dict[str, Array]:
+  """As the loss sees it; float32 exponentials as the authors report them."""
+  found = {'exp_collapse': losses.collapsed(z, 'float32')}
+  if isinstance(loss, CrossEntropy):
+    found['collapse'] = loss.collapsed(z, hp)
+    found['zero_loss'] = loss.vanished(z, y, hp)
+  return {name: jnp.mean(x.astype(z.dtype)) for name, x in found.items()}
 
 
 def _directions(params, grads, updates) -> dict[str, Array]:
   downhill = jax.tree.map(jnp.negative, grads)
-  nlm_tensor, nlm = stability_probes.cosines(downhill, params)
-  of_updates, of_update = stability_probes.cosines(updates, params)
+  nlm_tensor, nlm = probes.cosines(downhill, params)
+  of_updates, of_update = probes.cosines(updates, params)
   return {
-    'zero_gradient': stability_probes.zero_fraction(grads),
-    'absorbed': stability_probes.absorbed_updates(params, updates),
+    'zero_gradient': probes.zero_fraction(grads),
+    'absorbed': probes.absorbed_updates(params, updates),
     'nlm': nlm,
     'nlm_tensor': nlm_tensor,
     'nlm_update': of_update,
     'nlm_update_tensor': of_updates,
-    'euler': stability_probes.euler_products(params, grads),
+    'euler': probes.euler_products(params, grads),
     'update_norm': norm(updates),
     'gradient_norm': norm(grads),
   }
 
 
-def _sizes(params, z, problem) -> dict[str, Array]:
-  gaps, margin = stability_probes.logit_gaps(z, problem.y)
-  each = stability_probes.norms(params)
+def _sizes(params, z, y) -> dict[str, Array]:
+  gaps, margin = probes.logit_gaps(z, y)
+  each = probes.norms(params)
   return {
     'gaps': gaps,
     'margin': margin,

@@ -1,28 +1,24 @@
-"""What numerical stability looks like from inside a training run.
+"""Probes of numerical stability, from inside a training run.
 
-*Softmax collapse* of a sample: the sum of exponentials equals its largest term
-in floating point. *Naive loss minimisation* (NLM): the step goes along the
-weights themselves, which scales outputs and predicts nothing new.
+*Naive loss minimisation* (NLM): the step goes along the weights themselves,
+which scales outputs and predicts nothing new. *Softmax collapse*, the other
+half of the story, is a property of the loss: `losses.collapsed`.
 
 References:
   Prieto, Barsbey, Mediano, Birdal, "Grokking at the Edge of Numerical
   Stability", ICLR 2025.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from framework.maths.norms import norm, ratio
-from framework.systems.grokking.losses import checked, log_stretch
 
 __all__ = [
   'absorbed_updates',
   'accuracy',
-  'collapsed',
   'cosines',
   'euler_products',
   'fourier_sparsity',
@@ -43,43 +39,6 @@ def accuracy(
   """
   hit = jnp.argmax(logits, -1) == labels
   return jnp.mean(hit.astype(logits.dtype))
-
-
-def collapsed(
-  logits: Float[Array, 'rows classes'],
-  dtype: Any = jnp.float32,
-  transform: str = 'softmax',
-) -> Bool[Array, ' rows']:
-  """Where the sum over classes absorbs all but its largest term.
-
-      softmax:    Σ_k exp(z_k − max z) == 1        StableMax: Σ s(z_k) == s(max)
-
-  With one logit a gap G ahead of C − 1 equal ones that must happen once
-  (C − 1) e^−G < 2^−t and cannot before e^−G < 2^−t, where t is 11, 24 or 53 for
-  float16, float32 or float64; between the two it depends on the order of the
-  sum. It is not asked whether the largest logit is that of the label.
-
-  Args:
-    logits: One row a sample; without the logit scale of the loss.
-    dtype: In which the loss does its arithmetic.
-    transform: Of the loss: 'softmax' or 'stablemax'.
-
-  Returns:
-    One boolean a sample; its mean is the fraction that has collapsed.
-
-  >>> z = jnp.array([[9.0, 0.0], [18.0, 0.0]])
-  >>> collapsed(z, 'float16').tolist(), collapsed(z, 'float32').tolist()
-  ([True, True], [False, True])
-  """
-  z = logits.astype(checked(dtype))
-  if transform == 'stablemax':
-    z = log_stretch(z)
-  elif transform != 'softmax':
-    raise ValueError(
-      f'transform is {transform!r}, expected softmax or stablemax'
-    )
-  shifted = z - jnp.max(z, -1, keepdims=True)
-  return jnp.sum(jnp.exp(shifted), -1) == 1
 
 
 def zero_fraction(tree: PyTree) -> Float[Array, '']:

@@ -1,41 +1,37 @@
-"""Tasks that can be memorised or understood: modular arithmetic, parity, MNIST.
+"""Tasks of a run: some rows of a table are learnt, and the rest is tested.
 
-Modular: all pairs (x, y) in row-major order with the label x ∘ y mod p, as
-tokens, concatenated one-hots or binary digits. Parity: distinct random bit
-strings whose label is the parity of the first k bits.
+A task is the `sample` of a `System`, (key, hp[, data]) -> problem, a dict of
+arrays, so that `framework.supervised` takes it as well:
+
+    x, y            the training rows        x_test, y_test    all others
+
+With a `Data` a stored table or split is taken instead of a drawn one.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Key
+
+from framework.systems.grokking import tables
+from framework.systems.grokking.tables import Table
 
 __all__ = [
-  'ENCODINGS',
-  'OPERATIONS',
+  'Data',
   'Split',
-  'Table',
-  'binary',
+  'Task',
   'keyed_split',
-  'modular_table',
-  'one_hot',
-  'sparse_parity',
-  'sparse_parity_check',
+  'modular',
+  'parity',
   'stored_split',
+  'subset',
   'train_size',
 ]
 
-OPERATIONS = ('add', 'subtract', 'product')
-ENCODINGS = ('token', 'one_hot', 'binary')
-
-
-class Table(NamedTuple):
-  """All examples of a task."""
-
-  x: Any  # (N, 2) tokens or (N, features)
-  y: Any  # (N,) labels
+Task = Callable[..., dict[str, Array]]  # (key, hp[, data]) -> problem
 
 
 class Split(NamedTuple):
@@ -45,126 +41,139 @@ class Split(NamedTuple):
   test: Any
 
 
-def modular_table(
+class Data(NamedTuple):
+  """Shared arrays: an own table, a stored split, or both."""
+
+  table: Table | None = None
+  split: Split | None = None
+
+
+def modular(
   modulus: int,
   operation: str = 'add',
   encoding: str = 'token',
   *,
   lowest: int = 0,
-) -> Table:
-  """X ∘ y mod p of all pairs, row by row.
+  train_fraction: float = 0.75,
+  dtype: Any = jnp.float32,
+) -> Task:
+  """X ∘ y mod p: every seed learns another part of the table of all pairs.
 
   Args:
-    modulus: p >= 2.
-    operation: 'add', 'subtract' or 'product'.
-    encoding: 'token' (x, y), 'one_hot' (2p features) or 'binary' (the digits of
-      both, ⌈log2 p⌉ each).
-    lowest: The smallest x and y; 1 for the authors' transformer runs.
+    modulus: As in `tables.modular_table`.
+    operation: As there.
+    encoding: As there; tokens are what `MLP` with a modulus and transformers
+      take.
+    lowest: As there.
+    train_fraction: Share of the pairs to learn.
+    dtype: Of features; tokens are int32.
 
   Returns:
-    Host arrays: tokens and labels int32, features float32.
+    (key, hp[, data]) -> problem.
 
   Raises:
     ValueError: If an argument is out of range.
 
-  >>> table = modular_table(3, 'subtract')
-  >>> table.x.tolist()[:4], table.y.tolist()
-  ([[0, 0], [0, 1], [0, 2], [1, 0]], [0, 2, 1, 1, 0, 2, 2, 1, 0])
+  >>> problem = modular(5, train_fraction=0.6)(jax.random.key(0), None)
+  >>> problem['x'].shape, problem['y_test'].shape
+  ((15, 2), (10,))
   """
-  if not 2 <= modulus < 2**15:
-    raise ValueError(f'modulus is {modulus}, expected an integer in [2, 32768)')
-  _check_name('operation', operation, OPERATIONS)
-  _check_name('encoding', encoding, ENCODINGS)
-  if not 0 <= lowest < modulus - 1:
-    raise ValueError(f'lowest is {lowest}, expected 0 <= lowest < modulus - 1')
-  values = np.arange(lowest, modulus, dtype=np.int32)
-  x, y = (a.ravel() for a in np.meshgrid(values, values, indexing='ij'))
-  result = {'add': x + y, 'subtract': x - y, 'product': x * y}[operation]
-  tokens = np.stack([x, y], 1)
-  encode = {'token': lambda t, p: t, 'one_hot': one_hot, 'binary': binary}
-  return Table(encode[encoding](tokens, modulus), result % modulus)
+  table = tables.modular_table(modulus, operation, encoding, lowest=lowest)
+  size = train_size(len(table.y), train_fraction)
+  return _task(lambda key: table, _drawn(size), dtype)
 
 
-def one_hot(
-  tokens: Int[np.ndarray, 'rows k'], modulus: int
-) -> Float[np.ndarray, 'rows width']:
-  """Concatenated one-hots of the tokens of each row, float32.
-
-  >>> one_hot(np.array([[0, 2]]), 3).tolist()
-  [[1.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
-  """
-  eye = np.eye(modulus, dtype=np.float32)
-  return eye[tokens].reshape(len(tokens), -1)
-
-
-def binary(
-  tokens: Int[np.ndarray, 'rows k'], modulus: int
-) -> Float[np.ndarray, 'rows width']:
-  """Binary digits of the tokens of each row, the lowest first, float32.
-
-  >>> binary(np.array([[1, 2]]), 3).tolist()
-  [[1.0, 0.0, 0.0, 1.0]]
-  """
-  digits = max(1, int(np.ceil(np.log2(modulus))))
-  bits = (tokens[..., None] >> np.arange(digits)) & 1
-  return bits.reshape(len(tokens), -1).astype(np.float32)
-
-
-def sparse_parity(
-  key: Key[Array, ''], k: int, bits: int, rows: int
-) -> tuple[Float[Array, 'rows bits'], Int[Array, ' rows']]:
-  """Distinct bit strings and the parity of their first k bits.
+def parity(
+  k: int = 3,
+  bits: int = 43,
+  rows: int = 2000,
+  *,
+  train_fraction: float = 0.5,
+  dtype: Any = jnp.float32,
+) -> Task:
+  """The parity of the first k bits of random strings, drawn for every seed.
 
   Args:
-    key: Decides the strings.
-    k: Bits that count, 1 <= k <= bits.
-    bits: Length of a string, at most 62.
-    rows: How many strings; at most 2^bits, a quarter of that beyond 16 bits.
+    k: As in `tables.sparse_parity`.
+    bits: As there.
+    rows: As there.
+    train_fraction: Share of the strings to learn.
+    dtype: Of the bits.
 
   Returns:
-    (bits as float32 0 and 1, labels 0 and 1).
+    (key, hp[, data]) -> problem.
 
   Raises:
     ValueError: If an argument is out of range.
-
-  >>> x, y = sparse_parity(jax.random.key(0), 1, 3, 8)
-  >>> len(set(map(tuple, x.tolist()))), bool((x[:, 0] == y).all())
-  (8, True)
   """
-  sparse_parity_check(k, bits, rows)
-  if bits <= 16:
-    words = jax.random.permutation(key, 2**bits)[:rows]
-    x = (words[:, None] >> np.arange(bits)[None, :]) & 1
-  else:
-    # Twice as many as are needed, of which repeats are dropped.
-    x = jax.random.bernoulli(key, 0.5, (2 * rows, bits)).astype(jnp.int32)
-    low, high = (
-      jnp.sum(half << np.arange(half.shape[1])[None, :], 1)
-      for half in (x[:, :31], x[:, 31:])
-    )
-    order = jnp.lexsort((low, high))
-    low, high = low[order], high[order]
-    same = (low[1:] == low[:-1]) & (high[1:] == high[:-1])
-    repeat = jnp.zeros(2 * rows, bool).at[order[1:]].set(same)
-    x = x[jnp.argsort(repeat, stable=True)[:rows]]
-  x = x.astype(jnp.int32)
-  return x.astype(jnp.float32), jnp.sum(x[:, :k], 1) % 2
+  tables.sparse_parity_check(k, bits, rows)
+  size = train_size(rows, train_fraction)
+
+  def table(key: Key[Array, '']) -> Table:
+    return Table(*tables.sparse_parity(key, k, bits, rows))
+
+  return _task(table, _drawn(size), dtype)
 
 
-def sparse_parity_check(k: int, bits: int, rows: int) -> None:
-  """Raises ValueError unless `sparse_parity` can make such a table.
+def subset(train: int, pool: int, *, dtype: Any = jnp.float32) -> Task:
+  """A few rows of a table that is given as data, the last rows for testing.
 
-  >>> sparse_parity_check(4, 3, 8)
-  Traceback (most recent call last):
-  ValueError: parity k is 4, expected 1 <= k <= bits = 3
+  Args:
+    train: Rows to learn, drawn for every seed ...
+    pool: ... from the first so many rows of the table; all others are tested.
+    dtype: Of features.
+
+  Returns:
+    (key, hp, data) -> problem; `data` is a `Data` with a table.
+
+  Raises:
+    ValueError: If there are fewer rows to draw from than to draw.
   """
-  if not 1 <= k <= bits:
-    raise ValueError(f'parity k is {k}, expected 1 <= k <= bits = {bits}')
-  most = 2**bits if bits <= 16 else 2 ** (bits - 2)
-  if bits > 62 or not 2 <= rows <= most:
+  if not 1 <= train <= pool:
     raise ValueError(
-      f'{rows} strings of {bits} bits, expected bits <= 62 and 2 to {most} rows'
+      f'train is {train}, expected 1 <= train <= {pool}, the rows of the table '
+      'to train on'
     )
+
+  def split(key: Key[Array, ''], rows: int) -> Split:
+    order = jax.random.permutation(key, pool).astype(jnp.int32)
+    rest = jnp.arange(pool, rows, dtype=jnp.int32)
+    return Split(jnp.sort(order[:train]), rest)
+
+  def table(key: Key[Array, '']) -> Table:
+    raise ValueError('no table, expected one in the data of the run')
+
+  return _task(table, split, dtype)
+
+
+def _drawn(train: int) -> Callable[..., Split]:
+  return lambda key, rows: keyed_split(key, rows, train)
+
+
+def _task(
+  table: Callable[..., Table], split: Callable[..., Split], dtype: Any
+) -> Task:
+  """A task from what draws the table, and what splits it."""
+
+  def sample(key: Key[Array, ''], hp: Any, data: Data | None = None):
+    del hp
+    data = data or Data()
+    key_table, key_split = jax.random.split(key)
+    own = data.table or table(key_table)
+    train, test = map(
+      jnp.asarray, data.split or split(key_split, own.x.shape[0])
+    )
+    x, y = jnp.asarray(own.x), jnp.asarray(own.y, jnp.int32)
+    if jnp.issubdtype(x.dtype, jnp.floating):
+      x = x.astype(dtype)
+    return {
+      'x': x[train],
+      'y': y[train],
+      'x_test': x[test],
+      'y_test': y[test],
+    }
+
+  return sample
 
 
 def train_size(rows: int, fraction: float) -> int:
@@ -245,8 +254,3 @@ def stored_split(path: str, name: str, rows: int) -> Split:
   if train.min() < 0 or train.max() >= rows:
     raise ValueError(f'{path}: split {name} does not fit {rows} rows')
   return Split(train, np.setdiff1d(np.arange(rows, dtype=np.int32), train))
-
-
-def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
-  if name not in known:
-    raise ValueError(f'{what} is {name!r}, expected one of {", ".join(known)}')

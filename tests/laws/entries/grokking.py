@@ -2,21 +2,27 @@
 
 import jax.numpy as jnp
 
+from framework import optimizers
 from framework.systems import grokking
 from tests.laws.entry import Entry
 
+PERP = grokking.filtered(lambda hp: optimizers.perp_grad())
+EMA = grokking.matched(lambda hp: optimizers.grokfast_ema(hp.alpha, hp.lamb))
 
-def entry(name, differentiable, slow=False, **options):
+
+def mlp(dtype):
+  return grokking.MLP((6, 5), 5, bias=False, dtype=dtype)
+
+
+def transformer(dtype):
+  return grokking.reference(5, 5, dtype=dtype)
+
+
+def entry(name, differentiable, loss, rule, net=mlp, slow=False):
   def args(dtype):
-    return (
-      grokking.Structure(
-        modulus=5,
-        widths=(6,),
-        compute_dtype=jnp.dtype(dtype).name,
-        dtype=dtype,
-        **options,
-      ),
-    )
+    loss_here = loss(jnp.dtype(dtype).name)
+    task = grokking.modular(5)
+    return (grokking.Structure(task, net(dtype), loss_here, rule),)
 
   return Entry(
     name,
@@ -35,14 +41,21 @@ ENTRIES = [
   entry(
     'perp',
     ('lr', 'weight_decay', 'init_scale', 'temperature'),
-    gradient='perp',
+    grokking.softmax,
+    PERP,
   ),
   entry(
     'matched Grokfast, StableMax',
     ('lr', 'logit_scale', 'smoothing'),
-    gradient='grokfast_ema',
-    matched=True,
-    loss='stablemax',
+    grokking.stablemax,
+    EMA,
+  ),
+  entry(
+    'transformer with dropout',
+    (),
+    grokking.softmax,
+    grokking.adamw,
+    transformer,
     slow=True,
   ),
 ]

@@ -37,7 +37,9 @@ def assert_grad(found, wanted, tolerance):
 def test_stablemax_is_that_of_the_reference(case):
   (value, grad), each = mean_and_grad(losses.stablemax_ce, case, 'float64')
   assert value.dtype == jnp.float64
-  np.testing.assert_allclose(value, GOLDEN[f'{case}_stce_loss'], rtol=1e-14)
+  np.testing.assert_allclose(
+    value, GOLDEN[f'{case}_stce_loss'], rtol=1e-14, atol=0
+  )
   # Of float32 logits the reference rounds the gradient, too.
   wanted = GOLDEN[f'{case}_stce_grad']
   assert_grad(grad, wanted, 1e-15 if wanted.dtype == np.float64 else 6e-8)
@@ -47,14 +49,19 @@ def test_stablemax_is_that_of_the_reference(case):
     )
     z = jnp.array(GOLDEN[f'{case}_z'], jnp.float64)
     np.testing.assert_allclose(
-      losses.log_stablemax(z), GOLDEN[f'{case}_log_stablemax'], rtol=1e-14
+      losses.log_stablemax(z),
+      GOLDEN[f'{case}_log_stablemax'],
+      rtol=1e-14,
+      atol=0,
     )
 
 
 @pytest.mark.parametrize('case', CASES)
 def test_cross_entropy_is_that_of_the_reference(case):
   (value, grad), each = mean_and_grad(losses.softmax_ce, case, 'float32')
-  np.testing.assert_allclose(value, GOLDEN[f'{case}_ce32_loss'], rtol=1e-6)
+  np.testing.assert_allclose(
+    value, GOLDEN[f'{case}_ce32_loss'], rtol=1e-6, atol=0
+  )
   assert_grad(grad, GOLDEN[f'{case}_ce32_grad'], 1e-6)
   scale = np.abs(GOLDEN[f'{case}_z']).max()
   np.testing.assert_allclose(
@@ -62,7 +69,9 @@ def test_cross_entropy_is_that_of_the_reference(case):
   )
   (value, grad), _ = mean_and_grad(losses.softmax_ce, case, 'float64')
   # The stored mean was rounded to float32, and so is its gradient.
-  np.testing.assert_allclose(value, GOLDEN[f'{case}_ce64_loss'], rtol=1e-7)
+  np.testing.assert_allclose(
+    value, GOLDEN[f'{case}_ce64_loss'], rtol=1e-7, atol=0
+  )
   assert_grad(grad, GOLDEN[f'{case}_ce64_grad'], 1e-7)
 
 
@@ -74,10 +83,11 @@ def test_stablemax_is_softmax_of_stretched_logits():
     losses.stablemax_ce(z, y, 'float64'),
     losses.softmax_ce(stretched, y, 'float64'),
     atol=1e-14,
+    rtol=0,
   )
   share = losses.stretch(z) / losses.stretch(z).sum(-1, keepdims=True)
   np.testing.assert_allclose(
-    jnp.exp(losses.log_stablemax(z)), share, rtol=1e-12
+    jnp.exp(losses.log_stablemax(z)), share, rtol=1e-12, atol=0
   )
 
 
@@ -85,7 +95,7 @@ def test_s_and_its_slope_on_the_stored_grid():
   x = jnp.array(GOLDEN['s_x'])
   keep = jnp.abs(x) < 1e29  # the reference adds 1e-30 below
   np.testing.assert_allclose(
-    losses.stretch(x)[keep], GOLDEN['s_y'][keep], rtol=1e-14
+    losses.stretch(x)[keep], GOLDEN['s_y'][keep], rtol=1e-14, atol=0
   )
   x = jnp.array(GOLDEN['s_grad_x'])
   keep = jnp.abs(x) < 1e14
@@ -104,7 +114,7 @@ def test_slopes_at_zero_at_one_and_far_out(dtype):
   ):
     for x, wanted in slopes.items():
       found = jax.grad(f)(dtype(x))
-      np.testing.assert_allclose(found, wanted, rtol=1e-6)
+      np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=0)
       assert jnp.isfinite(f(dtype(x)))
   z = jnp.array([[0.0, 1.0, -1.0, 1e30, -1e30]], dtype)
   g = jax.grad(lambda z: losses.stablemax_ce(z, jnp.array([1]), dtype)[0])(z)
@@ -148,7 +158,7 @@ def test_smoothing_temperature_and_scale_by_their_definition():
     temperature=2.0,
     logit_scale=3.0,
   )
-  np.testing.assert_allclose(found, -(q * np.log(p)).sum(1), rtol=1e-12)
+  np.testing.assert_allclose(found, -(q * np.log(p)).sum(1), rtol=1e-12, atol=0)
 
 
 def test_half_precision_is_half_precision():
@@ -188,13 +198,17 @@ def test_interventions():
   stopped = jax.grad(lambda z: loss(z, stop=1.0))(z)
   correct = np.eye(4)[y] == 1
   np.testing.assert_array_equal(stopped[correct], 0)
-  np.testing.assert_allclose(stopped[~correct], plain[~correct])
+  np.testing.assert_allclose(
+    stopped[~correct], plain[~correct], rtol=1e-7, atol=0
+  )
   assert loss(z, stop=1.0) == loss(z)
   zeroed = jax.grad(lambda z: loss(z, zero=1.0))(z)
   np.testing.assert_array_equal(zeroed[correct], 0)
   without = losses.softmax_ce(jnp.where(correct, 0, z), y, 'float64').sum()
-  np.testing.assert_allclose(loss(z, zero=1.0), without)
-  np.testing.assert_allclose(jax.grad(lambda z: loss(z, stop=0.0))(z), plain)
+  np.testing.assert_allclose(loss(z, zero=1.0), without, rtol=1e-7, atol=0)
+  np.testing.assert_allclose(
+    jax.grad(lambda z: loss(z, stop=0.0))(z), plain, rtol=1e-7, atol=0
+  )
 
 
 def test_unknown_and_missing_dtypes_are_refused():

@@ -1,4 +1,4 @@
-"""Tables and splits, those of the reference among them."""
+"""Tasks: what is learnt and what is tested, drawn or stored."""
 
 import pathlib
 
@@ -7,65 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from framework.systems.grokking import tasks
+from framework.systems.grokking import tables, tasks
 
 PATH = pathlib.Path(__file__).parents[2] / 'golden' / 'grok_splits_seed42.npz'
 GOLDEN = np.load(PATH)
+KEY = jax.random.key(0)
 
 
-@pytest.mark.parametrize('operation', tasks.OPERATIONS)
-def test_tables_and_splits_are_those_of_the_reference(operation):
-  table = tasks.modular_table(113, operation)
+@pytest.mark.parametrize('operation', tables.OPERATIONS)
+def test_splits_are_those_of_the_reference(operation):
   name = f'{operation}_mod'
-  np.testing.assert_array_equal(table.y, GOLDEN[f'{name}_targets'])
-  split = tasks.stored_split(str(PATH), name, len(table.y))
+  split = tasks.stored_split(str(PATH), name, 113**2)
   np.testing.assert_array_equal(split.train, GOLDEN[f'{name}_train_idx'])
-  assert len(split.train) == tasks.train_size(len(table.y), 0.4) == 5107
+  assert len(split.train) == tasks.train_size(113**2, 0.4) == 5107
   rows = np.concatenate(split)
   np.testing.assert_array_equal(np.sort(rows), np.arange(113**2))
-
-
-def test_the_transformer_table_begins_at_one():
-  table = tasks.modular_table(113, 'add', lowest=1)
-  np.testing.assert_array_equal(table.x, GOLDEN['add_mod_transformer_data'])
-  np.testing.assert_array_equal(table.y, GOLDEN['add_mod_transformer_targets'])
-  assert tasks.train_size(len(table.y), 0.4) == 5017
-
-
-def test_the_stored_parity_task_is_the_parity_of_the_first_three():
-  x, y = GOLDEN['sparse_parity_data'], GOLDEN['sparse_parity_targets']
-  np.testing.assert_array_equal(x[:, :3].sum(1) % 2, y)
-
-
-def test_encodings_say_the_same():
-  token = tasks.modular_table(6, 'product')
-  hot = tasks.modular_table(6, 'product', 'one_hot')
-  bits = tasks.modular_table(6, 'product', 'binary')
-  assert hot.x.shape == (36, 12) and bits.x.shape == (36, 6)
-  np.testing.assert_array_equal(hot.x.reshape(36, 2, 6).argmax(2), token.x)
-  value = (bits.x.reshape(36, 2, 3) * [1, 2, 4]).sum(2)
-  np.testing.assert_array_equal(value, token.x)
-  assert tasks.modular_table(113, 'add', 'binary').x.shape[1] == 14
-
-
-@pytest.mark.parametrize(
-  'bits, rows', [(6, 64), (17, 500), (43, 2000), (62, 99)]
-)
-def test_parity_strings_are_distinct_and_fair(bits, rows):
-  draw = jax.jit(lambda key: tasks.sparse_parity(key, 3, bits, rows))
-  x, y = map(np.asarray, draw(jax.random.key(0)))
-  assert x.shape == (rows, bits) and set(np.unique(x)) == {0.0, 1.0}
-  assert len(set(map(bytes, x.astype(np.uint8)))) == rows
-  np.testing.assert_array_equal(y, x[:, :3].sum(1) % 2)
-  assert (np.abs(x.mean(0) - 0.5) < 5 * 0.5 / rows**0.5).all()
-  other, _ = draw(jax.random.key(1))
-  assert np.any(np.asarray(other) != x)
-
-
-def test_repeated_strings_are_dropped():
-  """17 bits, a quarter of all strings: repeats are certain among the draws."""
-  x, _ = tasks.sparse_parity(jax.random.key(0), 1, 17, 2**15)
-  assert len(set(map(bytes, np.asarray(x, np.uint8)))) == 2**15
+  # Its transformer has no zeros.
+  assert tasks.train_size(112**2, 0.4) == 5017
 
 
 def test_a_keyed_split_is_a_split():
@@ -77,24 +35,57 @@ def test_a_keyed_split_is_a_split():
   assert np.any(split.train != again.train)
 
 
+def test_every_seed_draws_its_own_split_and_no_row_is_lost():
+  draw = jax.jit(lambda key: tasks.modular(7, train_fraction=0.6)(key, None))
+  one, two = draw(jax.random.key(1)), draw(jax.random.key(2))
+  rows = np.concatenate([one['x'], one['x_test']])
+  assert len({tuple(r) for r in rows.tolist()}) == 49 and len(one['x']) == 29
+  assert np.any(np.asarray(one['x']) != two['x'])
+  np.testing.assert_array_equal(one['x'].sum(1) % 7, one['y'])
+
+
+def test_a_stored_split_is_used():
+  split = tasks.stored_split(str(PATH), 'add_mod', 113**2)
+  task = tasks.modular(113, train_fraction=0.4)
+  problem = jax.jit(lambda: task(KEY, None, tasks.Data(None, split)))()
+  x = tables.modular_table(113).x
+  np.testing.assert_array_equal(problem['x'], x[split.train])
+  np.testing.assert_array_equal(problem['x_test'], x[split.test])
+
+
+def test_a_subset_of_a_table_leaves_the_last_rows_to_test():
+  x = np.arange(30.0)[:, None]
+  table = tables.Table(x, np.arange(30) % 3)
+  problem = tasks.subset(8, 20)(KEY, None, tasks.Data(table))
+  np.testing.assert_array_equal(problem['x_test'][:, 0], np.arange(20, 30))
+  own = problem['x'][:, 0]
+  assert len(set(own.tolist())) == 8 and own.max() < 20
+  np.testing.assert_array_equal(problem['y'], own.astype(int) % 3)
+  assert problem['x'].dtype == jnp.float32
+  with pytest.raises(ValueError, match='no table, expected one in the data'):
+    tasks.subset(8, 20)(KEY, None)
+
+
+def test_features_have_the_dtype_asked_for_and_tokens_are_integers():
+  for encoding, dtype in (('token', jnp.int32), ('binary', jnp.float64)):
+    task = tasks.modular(5, encoding=encoding, dtype=jnp.float64)
+    assert task(KEY, None)['x'].dtype == dtype
+
+
 @pytest.mark.parametrize(
   'make, wanted',
   [
-    (lambda: tasks.modular_table(1), 'modulus is 1, expected an integer in'),
-    (lambda: tasks.modular_table(5, 'divide'), "operation is 'divide', expec"),
-    (lambda: tasks.modular_table(5, encoding='x'), "encoding is 'x', expected"),
-    (lambda: tasks.modular_table(5, lowest=4), 'lowest is 4, expected 0 <='),
     (lambda: tasks.train_size(10, 0.01), 'leaves 0 to train on and 10'),
     (lambda: tasks.train_size(10, 1.0), 'leaves 10 to train on and 0 to test'),
     (lambda: tasks.keyed_split(None, 4, 4), 'train is 4, expected 1 <= train'),
+    (lambda: tasks.modular(1), 'modulus is 1, expected an integer in [2,'),
+    (lambda: tasks.modular(7, 'divide'), "operation is 'divide', expected"),
     (
-      lambda: tasks.sparse_parity(jax.random.key(0), 9, 8, 4),
-      'parity k is 9, expected 1 <= k <= bits = 8',
+      lambda: tasks.modular(7, train_fraction=1.0),
+      'leaves 49 to train on and 0 to test',
     ),
-    (
-      lambda: tasks.sparse_parity(jax.random.key(0), 1, 3, 9),
-      'expected bits <= 62 and 2 to 8 rows',
-    ),
+    (lambda: tasks.parity(50), 'parity k is 50, expected 1 <= k <= bits = 43'),
+    (lambda: tasks.subset(9, 8), 'train is 9, expected 1 <= train <= 8'),
     (lambda: tasks.stored_split('/no.npz', 'a', 4), 'split file /no.npz: No'),
     (
       lambda: tasks.stored_split(str(PATH), 'mul', 4),

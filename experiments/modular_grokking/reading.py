@@ -1,4 +1,4 @@
-"""Reading results: lanes of a method, and when they generalise.
+"""Readings of results: lanes of a method, and when they generalise.
 
 A run has *memorised* when it is right on 99 % of the training rows and
 *generalised* when it is right on 95 % of all others (50 % where said so); it
@@ -6,19 +6,29 @@ has *collapsed* when more than 30 % of the training rows have. Times are read
 off the records, so they are as fine as those.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from configs.modular_grokking import Config
+from experiments.modular_grokking.methods import LABELS
+from framework.evidence import lanes as evidence
 from framework.evidence import survival
+from framework.evidence.claims import Claim, at_most
+from framework.evidence.lanes import lanes
+
+if TYPE_CHECKING:
+  from xarray import Dataset
 
 __all__ = [
   'PAPER',
   'best',
   'groups',
-  'lanes',
   'last',
-  'prepared',
+  'memorised',
+  'prepared_for',
+  'ran',
   'reached',
   'series',
   'survived',
@@ -28,41 +38,22 @@ __all__ = [
 PAPER = 'Prieto et al. 2025'
 
 
-def prepared(config: Any, dataset: Any) -> Any:
-  """Method and weight decay are dimensions, whether swept or not.
+def prepared_for(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Claims or figures of results in which method and decay are axes."""
 
-  Args:
-    config: Supplies the value of an axis that was not swept.
-    dataset: Results.
+  def made(config: Config, ds: 'Dataset') -> Any:
+    axes = ('method', 'weight_decay')
+    return function(config, evidence.prepared(config, ds, axes))
 
-  Returns:
-    The dataset, with every swept axis a dimension.
-  """
-  for axis in ('method', 'weight_decay'):
-    if axis not in dataset.dims:
-      dataset = dataset.expand_dims({axis: [getattr(config, axis)]})
-  return dataset
+  return made
 
 
-def lanes(ds: Any, name: str, **where: Any) -> np.ndarray:
-  """An observation as an array (lanes, time, ...), at some coordinates.
-
-  Args:
-    ds: A prepared dataset.
-    name: The observation.
-    **where: Coordinates to select.
-
-  Returns:
-    The array; axes that are not selected are lanes, in C order.
-  """
-  array = ds[name].sel(where)
-  own = [d for d in array.dims if str(d).startswith(f'{name}_')]
-  array = array.transpose(..., 'time', *own)
-  shape = array.shape[array.dims.index('time') :]
-  return array.values.reshape(-1, *shape)
+def ran(ds: 'Dataset', *methods: str) -> bool:
+  """Whether all methods were run."""
+  return set(methods) <= set(ds['method'].values)
 
 
-def series(ds: Any, name: str, method: str, **where: Any) -> np.ndarray:
+def series(ds: 'Dataset', name: str, method: str, **where: Any) -> np.ndarray:
   """An observation of one method: (seeds, time, ...), or an empty array.
 
   Args:
@@ -94,22 +85,22 @@ def when(t: np.ndarray, y: np.ndarray, level: float) -> np.ndarray:
   return np.where(there.any(-1), t[np.argmax(there, -1)], np.nan)
 
 
-def reached(ds: Any, name: str, level: float, **where: Any) -> np.ndarray:
+def reached(ds: 'Dataset', name: str, level: float, **where: Any) -> np.ndarray:
   """`when` of an observation."""
   return when(ds['time'].values, lanes(ds, name, **where), level)
 
 
-def best(ds: Any, name: str, **where: Any) -> np.ndarray:
+def best(ds: 'Dataset', name: str, **where: Any) -> np.ndarray:
   """The greatest value that each lane ever had."""
   return lanes(ds, name, **where).max(-1)
 
 
-def last(ds: Any, name: str, **where: Any) -> np.ndarray:
+def last(ds: 'Dataset', name: str, **where: Any) -> np.ndarray:
   """The value of each lane at the last record."""
   return lanes(ds, name, **where)[:, -1]
 
 
-def groups(ds: Any) -> list[tuple[str, dict[str, Any]]]:
+def groups(ds: 'Dataset') -> list[tuple[str, dict[str, Any]]]:
   """What is drawn as one curve: (name, coordinates).
 
   Returns:
@@ -128,7 +119,9 @@ def groups(ds: Any) -> list[tuple[str, dict[str, Any]]]:
   return made
 
 
-def survived(ds: Any, level: float = 0.95, **where: Any) -> survival.Survival:
+def survived(
+  ds: 'Dataset', level: float = 0.95, **where: Any
+) -> survival.Survival:
   """The share of runs that have not generalised, over time."""
   t = ds['time'].values
   end = np.nan_to_num(
@@ -138,24 +131,14 @@ def survived(ds: Any, level: float = 0.95, **where: Any) -> survival.Survival:
   return survival.kaplan_meier(event, np.maximum(end, np.nan_to_num(event)))
 
 
-LABELS = {
-  'custom': 'custom',
-  'ce16': 'CE, float16',
-  'ce32': 'CE, float32',
-  'ce64': 'CE, float64',
-  'stablemax': 'StableMax',
-  'perp': '⊥Grad',
-  'perp_unscaled': '⊥Grad, not rescaled',
-  'perp_matched': '⊥Grad, matched',
-  'perp_stablemax': '⊥Grad, StableMax',
-  'perp_sgd': '⊥SGD, StableMax',
-  'grokfast_ema': 'Grokfast-EMA',
-  'grokfast_ema_matched': 'Grokfast-EMA, matched',
-  'grokfast_ma': 'Grokfast-MA',
-  'grokfast_ma_matched': 'Grokfast-MA, matched',
-  'hot': 'CE, T = 10',
-  'smoothed': 'CE, smoothed',
-  'stopped': 'CE, float64, stopped',
-  'zeroed': 'CE, float64, zeroed',
-  'decayed': 'weight decay 1',
-}
+def memorised(ds: 'Dataset', method: str, by: float, why: str) -> Claim:
+  """All training rows are right early."""
+  return at_most(
+    f'{method}.train',
+    f'99 % of the training rows are right by step {by:g}',
+    f'{PAPER}: memorisation comes first',
+    by,
+    reached(ds, 'train_accuracy', 0.99, method=method),
+    each=True,
+    derivation=why,
+  )

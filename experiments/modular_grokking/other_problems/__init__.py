@@ -1,0 +1,1 @@
+"""Other tasks and networks than modular arithmetic with an MLP."""
