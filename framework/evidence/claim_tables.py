@@ -113,7 +113,11 @@ def html_table(claims: Iterable[Claim]) -> str:
       f'{tolerance} <small>{text(c.derivation)}</small>',
       f'{verdict} <small>{text(c.reason)}</small>',
     )
-    cells = ''.join(f'<td>{cell}</td>' for cell in cells)
+    # On a narrow screen a row is a card, whose lines need their names.
+    cells = ''.join(
+      f'<td data-label="{name}">{cell}</td>'
+      for name, cell in zip(('claim', *_HEAD), cells, strict=True)
+    )
     row = text(c.verdict.replace(' ', '-'))
     lines.append(f'<tr class="{row}">{cells}</tr>')
   return '\n'.join([*lines, '</tbody>', '</table>'])

@@ -1,10 +1,11 @@
 """report.html: one page that says what a run shows.
 
-A static page that needs nothing but the work directory that it lies in: no
-scripts, nothing from elsewhere, figures by relative links. Equal inputs give
-equal bytes.
+A static page: no scripts, nothing from elsewhere, figures inside the page, so
+that it can be mailed; PDFs and data by relative links. Equal inputs give equal
+bytes.
 """
 
+import base64
 import html
 import json
 import urllib.parse
@@ -79,6 +80,21 @@ tbody th { width: 11rem; }
 .holds td:last-child { color: var(--holds); border-left-color: currentColor; }
 .fails td:last-child { color: var(--fails); border-left-color: currentColor; }
 .config td:last-child { font-family: inherit; font-size: inherit; }
+@media (max-width: 45rem) {
+  .claims thead { display: none; }
+  .claims tr { display: block; margin-bottom: 1rem; padding: .25rem .75rem;
+    border: 1px solid var(--line); border-left-width: 3px; }
+  .claims tr.holds { border-left-color: var(--holds); }
+  .claims tr.fails { border-left-color: var(--fails); }
+  .claims td { display: grid; grid-template-columns: 6.5rem 1fr;
+    padding: .3rem 0; overflow-wrap: break-word; }
+  .claims td > * { grid-column: 2; }
+  .claims td::before { content: attr(data-label); color: var(--dim);
+    font-weight: 400; }
+  .claims td:first-child { display: block; min-width: 0; }
+  .claims td:first-child::before { content: none; }
+  .claims td:last-child { border-left: 0; padding-left: 0; border-bottom: 0; }
+}
 pre { background: var(--shade); padding: .75rem; overflow-x: auto; }
 .warning { border-left: 3px solid var(--fails); background: var(--shade);
   padding: .5rem .75rem; }
@@ -128,7 +144,7 @@ def write(
   files = [name for name in _FILES if (workdir / name).exists()]
   sections = {
     'Claims': _wide(claims_lib.html_table(claims)) if claims else '',
-    'Figures': _figures(figures),
+    'Figures': _figures(workdir, figures),
     'Notes': '\n'.join(f'<p>{_text(note)}</p>' for note in notes),
     'Config': _config(config_text),
     'Run': _run(run),
@@ -177,15 +193,25 @@ def _warnings(run: Mapping[str, Any]) -> list[str]:
   return [f'<p class="warning">{_text(line)}</p>' for line in found]
 
 
-def _figures(figures: Mapping[str, str]) -> str:
+_MOST = 1_400_000  # bytes of figures in a page: two thirds of 2 MB, as base64
+
+
+def _figures(workdir: epath.Path, figures: Mapping[str, str]) -> str:
+  """The figures; those beyond the size of a mail are only linked to."""
   if not figures:
     return ''
-  lines = ['<div class="figures">']
+  lines, size = ['<div class="figures">'], 0
   for name, caption in figures.items():
     link = _text('figures/' + urllib.parse.quote(name, errors='replace'))
+    image, file = f'{link}.png', workdir / 'figures' / f'{name}.png'
+    if file.exists():
+      content = file.read_bytes()
+      size += len(content)
+      if size <= _MOST:
+        image = 'data:image/png;base64,' + base64.b64encode(content).decode()
     lines += [
       '<figure>',
-      f'<a href="{link}.pdf"><img src="{link}.png" alt="{_text(name)}"></a>',
+      f'<a href="{link}.pdf"><img src="{image}" alt="{_text(caption)}"></a>',
       f'<figcaption>{_text(caption)} <a href="{link}.pdf">PDF</a></figcaption>',
       '</figure>',
     ]

@@ -146,12 +146,29 @@ def test_nothing_runs_and_nothing_is_fetched(tmp_path):
     for _, name, value in each.attributes:
       assert name in (
         'lang', 'charset', 'name', 'content', 'class', 'href', 'src', 'alt',
+        'data-label',
       )  # fmt: skip
       if name in ('href', 'src'):
         assert re.fullmatch(r'[\w./%=-]+', value), value
   assert evil.text.count('<script>alert("1")</script>') >= 10
   assert '<script>' in raw.text
   assert 'url(' not in text and '@import' not in text and '//' not in text
+
+
+def test_figures_are_in_the_page_up_to_the_size_of_a_mail(tmp_path):
+  sizes = {'small': 30_000, 'large': 1_390_000, 'little': 1_000}
+  (tmp_path / 'figures').mkdir()
+  for name, size in sizes.items():
+    (tmp_path / 'figures' / f'{name}.png').write_bytes(bytes(size))
+  text, page = write(tmp_path, figures={n: f'About {n}.' for n in sizes})
+  shown = [v for tag, name, v in page.attributes if name == 'src']
+  inside = [v.startswith('data:image/png;base64,AAAA') for v in shown]
+  assert inside == [True, False, False]
+  assert shown[1:] == ['figures/large.png', 'figures/little.png']
+  assert [v for _, n, v in page.attributes if n == 'alt'] == [
+    f'About {name}.' for name in sizes
+  ]
+  assert len(text) < 2_000_000
 
 
 def test_config_is_a_table(tmp_path):
