@@ -12,7 +12,12 @@ from framework.system import advance, keys, rollout, start
 from framework.systems.infinite_width import word2vec as dynamics
 from framework.systems.infinite_width.word2vec import analogy
 from framework.systems.infinite_width.word2vec import model as word2vec
-from framework.systems.infinite_width.word2vec.system import Hp, Structure
+from framework.systems.infinite_width.word2vec.system import (
+  Hp,
+  Structure,
+  _sentence,
+  _tokens,
+)
 from tests.compiling import counted
 
 KEY = jax.random.key(0)
@@ -85,14 +90,12 @@ def test_a_step_is_the_loop_of_the_reference():
   state = state._replace(tables=state.tables._replace(Q=Q))
   key = jax.random.key(7)
   after = jax.jit(system.step)(key, state, problem, hp)
-  words, place, _ = dynamics._sentence(
+  words, place, _ = _sentence(
     structure, jax.random.split(key)[0], state.read, problem.data
   )
   context, targets = map(
     np.asarray,
-    dynamics._tokens(
-      structure, jax.random.split(key)[1], words, problem.data.noise
-    ),
+    _tokens(structure, jax.random.split(key)[1], words, problem.data.noise),
   )
   assert np.array_equal(words, toy().codes[:20])
   P, Q = (np.array(x) for x in state.tables)
@@ -117,7 +120,7 @@ def test_a_step_is_the_loop_of_the_reference():
 def test_noise_is_never_the_word_itself_and_windows_vary():
   structure, data = build(chunk=200)
   words = jnp.asarray(data.codes[:200])
-  context, targets = dynamics._tokens(structure, KEY, words, data.noise)
+  context, targets = _tokens(structure, KEY, words, data.noise)
   targets = np.asarray(targets)
   assert np.all(targets[:, 1:] != targets[:, :1])
   assert np.mean(targets[:, 1:] < 0) > 0.02  # passed over where it was drawn
@@ -138,7 +141,7 @@ def test_frequent_words_are_dropped_and_the_text_goes_round():
   rate = 20 * steps / (2 * structure.words)
   sd = np.sqrt(20 * steps * (1 - rate)) / rate / structure.words
   assert abs(float(records['epoch'][-1]) - 2) < 4 * sd + 0.05
-  words, place, read = dynamics._sentence(
+  words, place, read = _sentence(
     structure, KEY, jnp.int32(390), jax.tree.map(jnp.asarray, data)
   )
   text = np.concatenate([toy().codes[390:], toy().codes])
@@ -151,7 +154,7 @@ def test_a_sentence_ends_where_too_little_is_kept():
   short = data._replace(kept=np.full(V, 0.1, np.float32))
   structure = dataclasses.replace(structure, span=40)
   short = short._replace(codes=np.resize(toy().codes, 440))
-  words, _, read = dynamics._sentence(
+  words, _, read = _sentence(
     structure, KEY, jnp.int32(0), jax.tree.map(jnp.asarray, short)
   )
   kept = int(np.sum(np.asarray(words) >= 0))
@@ -195,7 +198,7 @@ def test_observed_loss_is_that_of_training():
   Q = jax.random.normal(KEY, (V, 6), jnp.float64)
   tables = tables._replace(Q=Q)
   words = jnp.asarray(data.codes[:30])
-  tokens = dynamics._tokens(structure, KEY, words, data.noise)
+  tokens = _tokens(structure, KEY, words, data.noise)
   # lr = 0 would pass over all targets; 1e-300 changes no bit.
   _, want = word2vec.updates(tables, *tokens, 1e-300)
   np.testing.assert_allclose(word2vec.losses(tables, *tokens), want, rtol=1e-12)
