@@ -25,7 +25,7 @@ from absl import app, flags
 
 from benchmarks import mup_peers as peers
 from benchmarks import timing
-from framework.mup import coord_check, initialisers, optimizers
+from framework.mup import coordinates, initialisers, optimizers
 from framework.mup.net import parametrise
 from framework.systems.width.transfer.models import Perceptron
 
@@ -124,8 +124,8 @@ def check(widths: Sequence[int]) -> dict[str, Any]:
       return net, rules[optimizer](net.mults)
 
     start = lambda w: initialisers.zeros_at_start(w, 'readout')  # noqa: E731
-    found = coord_check.coord_check(make, widths, (x, y), loss, prepare=start)
-    return coord_check.failures(found)
+    found = coordinates.coord_check(make, widths, (x, y), loss, prepare=start)
+    return coordinates.failures(found)
 
   cpu, wall = time.process_time(), time.perf_counter()
   failures = [

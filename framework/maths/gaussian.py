@@ -182,7 +182,8 @@ def _sin_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
 def _sin_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   # cosh k alone overflows, and |k| <= (s + t)/2.
   half = (s + t) / 2
-  return sum(jnp.exp(-_at_least(half - x, 0)) for x in (k, -k)) / 2
+  up, down = (jnp.exp(-_at_least(half - x, 0)) for x in (k, -k))
+  return (up + down) / 2
 
 
 TRANSFORMS: dict[str, Transform] = {

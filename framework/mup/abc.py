@@ -58,7 +58,13 @@ class Invariants(NamedTuple):
 
 
 class Classification(NamedTuple):
-  """The limit that a parametrisation has as n → ∞."""
+  """The limit that a parametrisation has as n → ∞.
+
+  An unstable one has none. Its `r`, `moves`, `change`, `shares`, `maximal` and
+  `start_maximal` are those of one step from activations of the order of one
+  and f_0 of the order n^-start, which its own start need not have, or need not
+  keep: they say which layer is to blame, and no more. See `reason` first.
+  """
 
   kind: str  # 'feature', 'kernel', 'trivial' or 'unstable'
   r: Exponent  # x^L moves by n^-r
@@ -67,8 +73,13 @@ class Classification(NamedTuple):
   change: Exponent  # f_t - f_0 of the order n^-change
   stable: bool
   nontrivial: bool
-  maximal: tuple[bool, ...]  # layers that are updated maximally, 1 ... L + 1
-  start_maximal: bool  # whether the readout starts maximally, too
+  # Layers whose step is as large as is stable, 1 ... L + 1: by it h^l moves in
+  # the order of one, and by that of the readout f does (γ_L+1 = 1).
+  maximal: tuple[bool, ...]
+  # Whether the readout also starts as large as is stable: γ_L+1 = 1, and what
+  # the features have moved by is seen in f through W^L+1_0 in the order of one,
+  # α_L+1 + r = 1 (Definition 5.2). So at r = 0 it is α_L+1 = 1, as in muP.
+  start_maximal: bool
   shares: tuple[Exponent, ...]  # a step on W^l moves f_0 by n^-shares[l - 1]
   kernel_layers: tuple[bool, ...]  # layers in the limiting kernel, 1 ... L + 1
   reason: str  # what an unstable one violates; '' if stable

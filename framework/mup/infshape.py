@@ -216,14 +216,14 @@ class InfShapes(Mapping[str, InfShape]):
               tuple(x['fan_out']),
               x['law'],
               x['query'],
-              x['drawn'] and tuple(map(tuple, x['drawn'])),
+              x['drawn'] and (tuple(x['drawn'][0]), tuple(x['drawn'][1])),
               tuple(x['stack']),
             ),
           )
           for path, x in stored.items()
         }
       )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
       raise ValueError(f'not JSON of infinite shapes: {error}') from None
 
   def swapped(self) -> 'InfShapes':

@@ -1,12 +1,7 @@
-"""The coordinate check: does any activation grow or vanish with width?
+"""Sizes of activations over widths, seeds and steps.
 
 For every module's output x at t = 1 (before any step), 2, ..., T on one fixed
-batch: the mean of |x_a| over coordinates, and of |x_a(t) - x_a(1)|. In muP all
-of them settle as width grows, so the slope
-
-    d log |x| / d log n = 0    (t ≥ 2; at t = 1 the output may fall as n^-1/2)
-
-and wherever a multiplier is missing or misplaced, some of them do not.
+batch: the mean of |x_a| over coordinates, and of |x_a(t) - x_a(1)|.
 
 Queries of flax's attention, which divides q·k by √d, are seen as those of the
 logits q·k/d: times (d/d_0)^½, d_0 the head dimension at the base. So they keep
@@ -18,6 +13,7 @@ References:
   Appendix D.1.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,20 +24,10 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from framework.checks import check_sizes
-from framework.evidence import fits
 from framework.mup import initialisers
 from framework.mup.net import Net
 
-__all__ = [
-  'Check',
-  'Slopes',
-  'activations',
-  'coord_check',
-  'failures',
-  'sizes',
-  'slopes',
-  'table',
-]
+__all__ = ['Check', 'activations', 'coord_check', 'sizes']
 
 _Values = Float[np.ndarray, 'width seed t module']
 
@@ -53,13 +39,19 @@ class Check(NamedTuple):
   modules: tuple[str, ...]  # paths; '' is the network's own output
   size: _Values  # mean |x_a(t)|
   change: _Values  # mean |x_a(t) - x_a(1)|
+  # Whether a module has the same number of coordinates at every width, as the
+  # output has; if left out, those are the output and what is equal to it.
+  finite: tuple[bool, ...] | None = None
 
-
-class Slopes(NamedTuple):
-  """Slopes on log-log axes; NaN where a size is zero."""
-
-  size: Float[np.ndarray, 't module']
-  change: Float[np.ndarray, 't module']
+  @property
+  def outputs(self) -> tuple[bool, ...]:
+    """Modules that in muP may fall as n^-1/2 at the start."""
+    if self.finite is not None:
+      return self.finite
+    if '' not in self.modules:
+      return (False,) * len(self.modules)
+    own = self.size[..., self.modules.index(''), None]
+    return tuple(np.all(self.size == own, (0, 1, 2)).tolist())
 
 
 def activations(
@@ -196,23 +188,26 @@ def coord_check(
   check_sizes(seeds=seeds, steps=steps)
   # Keys whose draws compile in a quarter of the time that Threefry's take.
   keys = jax.random.split(jax.random.key(0, impl='rbg'), seeds)
-  names: tuple[str, ...] = ()
+  counts: list[dict[str, int]] = []
   found = []
   for width in widths:
     net, rule = make(width)
-    modules, *values = _one_width(net, rule, batch, loss, keys, steps, prepare)
-    if found and modules != names:
+    count, *values = _one_width(net, rule, batch, loss, keys, steps, prepare)
+    if counts and [*count] != [*counts[0]]:
       raise ValueError(
-        f'width {width} has modules {modules}, width {widths[0]} {names}'
+        f'width {width} has modules {(*count,)}, width {widths[0]} '
+        f'{(*counts[0],)}'
       )
-    names = modules
+    counts.append(count)
     found.append(values)
   size, change = (np.stack(x) for x in zip(*found, strict=True))
-  return Check(tuple(widths), names, size, change)
+  names = tuple(counts[0])
+  finite = tuple(len({c[name] for c in counts}) == 1 for name in names)
+  return Check(tuple(widths), names, size, change, finite)
 
 
 def _drawn(keys, module, inputs):
-  """What the module's initialisers draw: parameters and other variables."""
+  """Parameters and other variables, as the module's initialisers draw them."""
   return jax.vmap(lambda key: dict(module.init(key, inputs)))(keys)
 
 
@@ -222,7 +217,7 @@ _draw = jax.jit(_drawn, static_argnames='module')
 
 def _one_width(net, rule, batch, loss, keys, steps, prepare):
   inputs, targets = batch
-  modules: list[str] = []
+  counts: dict[str, int] = {}  # coordinates of each module
 
   def watched(params, variables):
     out, acts, variables = _called(net, params, (inputs,), variables)
@@ -233,7 +228,7 @@ def _one_width(net, rule, batch, loss, keys, steps, prepare):
     params = initialisers.rescale(variables.pop('params'), net.mults)
     params = params if prepare is None else prepare(params)
     blank = jax.eval_shape(watched, params, variables)[1][0]
-    modules.extend(blank)
+    counts.update({name: math.prod(x.shape) for name, x in blank.items()})
 
     def step(carry, t):
       params, variables, state, start = carry
@@ -262,98 +257,4 @@ def _one_width(net, rule, batch, loss, keys, steps, prepare):
   else:
     drawn = _draw(keys, net.module, inputs)
   size, change = jax.jit(jax.vmap(one))(drawn)
-  return tuple(modules), np.asarray(size), np.asarray(change)
-
-
-def slopes(check: Check) -> Slopes:
-  """Slopes of the mean over seeds against width, for each step and module.
-
-  Args:
-    check: A `Check`.
-
-  Returns:
-    `Slopes`.
-
-  >>> n = np.array([2.0, 4.0, 8.0])
-  >>> size = np.broadcast_to(3 * n[:, None, None, None], (3, 2, 1, 1))
-  >>> slopes(Check((2, 4, 8), ('a',), size, 0 * size))
-  Slopes(size=array([[1.]]), change=array([[nan]]))
-  """
-
-  def slope(values: _Values) -> np.ndarray:
-    mean = np.moveaxis(values.mean(1), 0, -1)
-    with np.errstate(divide='ignore', invalid='ignore'):
-      x = np.log(np.asarray(check.widths, float))
-      y = np.log(np.where(mean > 0, mean, np.nan))
-      if len(check.widths) == 2:
-        return (y[..., 1] - y[..., 0]) / (x[1] - x[0])
-    return np.asarray(fits.line(x, y).slope)
-
-  return Slopes(slope(check.size), slope(check.change))
-
-
-def failures(check: Check, tolerance: float = 0.1) -> list[str]:
-  """What is wrong, one line each; nothing if muP is applied correctly.
-
-  From the second record on every size, and every change that is not zero, has
-  to keep its order. At the first the output may fall, but nothing may grow.
-
-  A change that starts smaller than its scatter, n^-1/2, falls with it until
-  widths are larger: those of queries and keys under SGD do.
-
-  Args:
-    check: A `Check`.
-    tolerance: Largest slope that passes, in absolute value.
-
-  Returns:
-    Lines, the steepest first.
-
-  >>> n = np.array([2.0, 4.0, 8.0])
-  >>> size = np.broadcast_to(n[:, None, None, None], (3, 1, 2, 1))
-  >>> failures(Check((2, 4, 8), ('dense',), size, 0 * size))
-  ['dense: size at t = 1 goes as n^1.00', 'dense: size at t = 2 goes as n^1.00']
-  """
-  found = slopes(check)
-  lines = []
-  for t in range(found.size.shape[0]):
-    for i, module in enumerate(check.modules):
-      for what, slope in (('size', found.size), ('change', found.change)):
-        if t == 0 and what == 'change':
-          continue  # nothing has changed, but for rounding
-        s = slope[t, i]
-        bad = s > tolerance or (t > 0 and s < -tolerance)
-        if np.isnan(s):
-          # Zero at the start is fine; a number that was lost is not.
-          bad = not np.isfinite(getattr(check, what)[:, :, t, i]).all()
-        if bad:
-          name = module or 'output'
-          line = f'{name}: {what} at t = {t + 1} goes as n^{s:.2f}'
-          lines.append((-abs(s) if np.isfinite(s) else -np.inf, line))
-  return [line for _, line in sorted(lines)]
-
-
-def table(check: Check) -> str:
-  """Slopes of sizes as text: a row a module, a column a step.
-
-  Args:
-    check: A `Check`.
-
-  Returns:
-    Lines, the first the head.
-
-  >>> one = np.ones((2, 1, 2, 1))
-  >>> print(table(Check((2, 4), ('',), one, one)))
-  module   t = 1   t = 2
-  output    0.00    0.00
-  """
-  found = slopes(check).size
-  names = [name or 'output' for name in check.modules]
-  wide = max(map(len, (*names, 'module')))
-  head = 'module'.ljust(wide) + ''.join(
-    f't = {t + 1}'.rjust(8) for t in range(len(found))
-  )
-  rows = [
-    name.ljust(wide) + ''.join(f'{x:8.2f}' for x in found[:, i])
-    for i, name in enumerate(names)
-  ]
-  return '\n'.join([head, *rows])
+  return counts, np.asarray(size), np.asarray(change)
