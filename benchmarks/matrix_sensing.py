@@ -30,7 +30,7 @@ from framework import rollout
 from framework.system import start
 from framework.systems import matrix_sensing as dynamics
 from framework.systems.matrix_sensing import operators
-from framework.systems.matrix_sensing.packing import unsvec
+from framework.systems.matrix_sensing.operators.packing import unsvec
 
 _SIZES = flags.DEFINE_list(
   'sizes',
@@ -115,7 +115,7 @@ def contestants(
   """
   n, m, k = size
   structure = dynamics.Structure(
-    n1=n, n2=n, r=min(3, k), k_max=k, m=m, operator='svec'
+    n1=n, n2=n, r=min(3, k), k_max=k, m=m, operator=operators.svec
   )
   eta = 0.2
   one = dynamics.Hp(eta=eta, k=k)
@@ -126,7 +126,7 @@ def contestants(
   A = rows.operator.A
   once, clock = {}, time.perf_counter
   before = clock()
-  operator = jax.block_until_ready(operators.build('gram', A, (n, n)))
+  operator = jax.block_until_ready(operators.gram(A, (n, n)))
   once['Gram matrix'] = clock() - before
   problem = rows._replace(operator=operator)
 

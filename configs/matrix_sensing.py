@@ -4,28 +4,16 @@ python -m experiments.matrix_sensing --config=:VARIANT
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import ClassVar
 
-from framework.config import Problem, field
+from framework.config import Problem, Run, Variants, field, variants
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Run):
   """All that decides the result of a run. Fields of `Hp` can be lanes."""
 
-  variant: str = field(
-    'symmetric',
-    'which claims and figures are made of the results',
-    choices=(
-      'symmetric',
-      'asymmetric',
-      'balanced',
-      'sym_vs_asym',
-      'phase',
-      'preconditioned',
-    ),
-  )
   # What is fixed in the compiled program.
   setting: str = field(
     'population',
@@ -67,6 +55,7 @@ class Config:
     None,
     'npy, csv or image file whose best rank-r approximation, scaled to '
     'sigma_1 = 1, is the truth (n and kappa are then its own)',
+    file=True,
   )
   # Hyperparameters: traced, so that every value can be a lane.
   eta: float = field(0.2, 'step size', low=0, low_open=True)
@@ -93,43 +82,28 @@ class Config:
   )
   spacing: str = field('log', 'of record times', choices=('log', 'linear'))
   seeds: int = field(5, 'seeds (draws of truth, operator and start)', low=1)
-  first_seed: int = field(0, 'the first of them', low=0)
   precision: str = field(
     'float64',
     'tails below 1e-7 need float64',
     choices=('float32', 'float64'),
   )
-  sweep: Mapping[str, tuple[Any, ...]] = field(
-    {}, 'grid: hyperparameters become lanes, structure loops'
+  fixed: ClassVar[tuple[str, ...]] = (
+    'steps',
+    'records',
+    'spacing',
+    'target',
+    'n',
+    'm',
+    'r',
   )
-
-  @property
-  def k_max(self) -> int:
-    """Columns of the arrays; smaller k are masked."""
-    return max(self.k, *self.sweep.get('k', (self.k,)))
 
   def check(self) -> Iterable[Problem]:
     """Rules that join fields."""
+    yield from super().check()
     if self.k > self.n and self.target is None:
       yield Problem('k', self.k, f'an integer <= n = {self.n}')
     if self.r > self.n and self.target is None:
       yield Problem('r', self.r, f'an integer <= n = {self.n}')
-    for path in (
-      'steps',
-      'records',
-      'spacing',
-      'seeds',
-      'first_seed',
-      'precision',
-      'variant',
-      'sweep',
-      'target',
-      'n',
-      'm',
-      'r',
-    ):
-      if path in self.sweep:
-        yield Problem(f'sweep.{path}', path, f'an axis other than {path}')
     if self.target is not None and 'kappa' in self.sweep:
       yield Problem('sweep.kappa', 'kappa', "no such axis: the target's own")
     if self.optimizer == 'balanced' and self.parametrisation == 'symmetric':
@@ -144,100 +118,87 @@ class Config:
       )
 
 
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+VARIANTS: Variants = {
   'symmetric': (
     'XXᵀ: linear at k = r, squared error ~ 1/T² at k > r',
-    {'sweep': {'setting': ('population', 'sensing'), 'k': (3, 4, 5, 8)}},
+    Config(
+      sweep={'setting': ('population', 'sensing'), 'k': (3, 4, 5, 8)},
+    ),
   ),
   'asymmetric': (
     'FGᵀ at k > r: linear at every α, rate ∝ α²',
-    {
-      'parametrisation': 'asymmetric',
-      'n': 50,
-      'm': 1500,
-      'seeds': 4,
-      'steps': 6000,
-      'spacing': 'linear',
-      'records': 300,
-      'sweep': {
+    Config(
+      parametrisation='asymmetric',
+      n=50,
+      m=1500,
+      seeds=4,
+      steps=6000,
+      spacing='linear',
+      records=300,
+      sweep={
         'setting': ('population', 'sensing'),
         'tied': (0.0, 1.0),
         'alpha': (0.7, 0.5, 0.35, 0.25, 0.18),
       },
-    },
+    ),
   ),
   'balanced': (
     'one modified step makes the rate independent of α',
-    {
-      'parametrisation': 'asymmetric',
-      'steps': 2000,
-      'spacing': 'linear',
-      'records': 200,
-      'sweep': {
+    Config(
+      parametrisation='asymmetric',
+      steps=2000,
+      spacing='linear',
+      records=200,
+      sweep={
         'setting': ('population', 'sensing'),
         'optimizer': ('gd', 'balanced'),
         'alpha': (0.7, 0.5, 0.35, 0.25, 0.18, 0.05, 0.01),
       },
-    },
+    ),
   ),
   'sym_vs_asym': (
     'the same truth and operator with XXᵀ and with FGᵀ',
-    {
-      'ensemble': 'general',
-      'truth': 'symmetric',
-      'alpha': 0.5,
-      'seeds': 3,
-      'sweep': {
+    Config(
+      ensemble='general',
+      truth='symmetric',
+      alpha=0.5,
+      seeds=3,
+      sweep={
         'setting': ('population', 'sensing'),
         'parametrisation': ('symmetric', 'asymmetric'),
       },
-    },
+    ),
   ),
   'phase': (
     'steps to error 1e-6 over (k, α), with the law laid over',
-    {
-      'parametrisation': 'asymmetric',
-      'n': 20,
-      'm': 600,
-      'steps': 4000,
-      'spacing': 'linear',
-      'records': 400,
-      'seeds': 3,
-      'sweep': {
+    Config(
+      parametrisation='asymmetric',
+      n=20,
+      m=600,
+      steps=4000,
+      spacing='linear',
+      records=400,
+      seeds=3,
+      sweep={
         'setting': ('population', 'sensing'),
         'k': (3, 4, 5, 8, 12, 20),
         'alpha': (1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12),
       },
-    },
+    ),
   ),
   'preconditioned': (
     'GD, ScaledGD(λ) and PrecGD over the condition number',
-    {
-      'steps': 4000,
-      'records': 60,
-      'seeds': 3,
-      'sweep': {
+    Config(
+      steps=4000,
+      records=60,
+      seeds=3,
+      sweep={
         'setting': ('population', 'sensing'),
         'optimizer': ('gd', 'scaled_gd', 'precgd'),
         'kappa': (2.0, 5.0, 20.0),
       },
-    },
+    ),
   ),
 }
 
-
-def get_config(variant: str = 'symmetric') -> Config:
-  """The config of a variant.
-
-  Args:
-    variant: One of `VARIANTS`.
-
-  Returns:
-    A `Config`.
-
-  Raises:
-    ValueError: If there is no such variant.
-  """
-  if variant not in VARIANTS:
-    raise ValueError(f'no variant {variant!r}; there are {", ".join(VARIANTS)}')
-  return Config(variant=variant, **VARIANTS[variant][1])
+get_config = variants(VARIANTS)

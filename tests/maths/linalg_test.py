@@ -72,8 +72,8 @@ import jax, jax.numpy as jnp, numpy as np
 jax.config.update('jax_num_cpu_devices', 2)
 jax.config.update('jax_enable_x64', True)
 from configs.matrix_sensing import get_config
-from experiments.matrix_sensing import arm
-from framework import plan, sweep
+from experiments.matrix_sensing.runs import arm
+from framework.run import plan, sweep
 config = get_config('phase')
 axes = {k: config.sweep[k] for k in ('k', 'alpha')}
 one = arm(config)

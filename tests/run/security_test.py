@@ -53,12 +53,12 @@ class Bomb:
 
 
 def test_a_pickle_in_the_place_of_an_array_is_refused(tmp_path):
-  from framework.systems.matrix_sensing import ensembles
+  from framework.systems.matrix_sensing import targets
 
   array = np.array([[Bomb(tmp_path / 'exploded')]], dtype=object)
   np.save(tmp_path / 'target.npy', array, allow_pickle=True)
   with pytest.raises(ValueError):
-    ensembles.read_target(tmp_path / 'target.npy')
+    targets.read(tmp_path / 'target.npy')
   assert not (tmp_path / 'exploded').exists()
 
 

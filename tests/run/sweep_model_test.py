@@ -15,7 +15,7 @@ from tests import toy
 
 TIMES = np.array([0, 3, 20], np.int32)
 STRUCTURE = dynamics.Structure(
-  n1=20, n2=20, r=2, k_max=4, m=440, operator='gram'
+  n1=20, n2=20, r=2, k_max=4, m=440, operator=dynamics.operators.gram
 )
 HP = toy.typed(dynamics.Hp(), float)._replace(
   k=np.int32(4), alpha=np.array([0.2, 0.5])
@@ -43,7 +43,8 @@ def run(system, plan, hp):
 
 @pytest.mark.parametrize('operator, devices', [('gram', 4), ('svec', 1)])
 def test_spread_over_two_devices_a_lane_is_the_same_run(operator, devices):
-  structure = dataclasses.replace(STRUCTURE, operator=operator)
+  form = getattr(dynamics.operators, operator)
+  structure = dataclasses.replace(STRUCTURE, operator=form)
   plan = Plan(4, 2, 1, 1, devices, 'seed')
   _, want, alone = go(plan, structure)
   problem, got, text = go(plan._replace(model=2), structure)

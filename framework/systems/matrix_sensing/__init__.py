@@ -1,5 +1,21 @@
 """Low-rank matrix sensing by gradient descent on factors.
 
+    system          the System: XXᵀ or FGᵀ, population or measurements
+    Structure       what is fixed in its program; rule, loss, form are functions
+    Hp              what is traced: step size, scale of the start, columns k ...
+    value_and_grad  the loss and its gradient in closed form
+    factors, final  (F, G) of parameters; the linearisation at the last step
+    ATTRIBUTES      units and long names of what it records
+
+    Problem         y = A(M) + s
+    least_squares, residual_loss    losses of z = A(FGᵀ) − y: ½‖z‖², any ρ(z)
+    ensembles       truths, measurements and noise, drawn
+    targets         a truth of one's own, from a matrix or a file
+    operators       forms of A: gram, svec, blocks ..., and which is fastest
+    optimizers      the balancing step, ScaledGD(λ), PrecGD
+    probes          blocks of the error, imbalance, JᵀJ, restricted isometry
+    theory          rates, exponents and constants that should be seen
+
 Xiong, Ding, Du, "How Over-Parameterization Slows Down Gradient Descent in
 Matrix Sensing: The Curses of Symmetry and Initialization", 2023.
 """
@@ -9,29 +25,41 @@ from framework.systems.matrix_sensing import (
   operators,
   optimizers,
   probes,
+  targets,
   theory,
+)
+from framework.systems.matrix_sensing.observations import (
+  ATTRIBUTES,
+  factors,
+  final,
+)
+from framework.systems.matrix_sensing.problem import (
+  Problem,
+  least_squares,
+  residual_loss,
 )
 from framework.systems.matrix_sensing.system import (
   Hp,
-  Problem,
   Structure,
-  factors,
-  final,
   system,
   value_and_grad,
 )
 
 __all__ = [
+  'ATTRIBUTES',
   'Hp',
   'Problem',
   'Structure',
   'ensembles',
   'factors',
   'final',
+  'least_squares',
   'operators',
   'optimizers',
   'probes',
+  'residual_loss',
   'system',
+  'targets',
   'theory',
   'value_and_grad',
 ]

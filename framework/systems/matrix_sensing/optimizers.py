@@ -18,6 +18,7 @@ from framework.maths import linalg
 __all__ = [
   'BalanceState',
   'balance_once',
+  'balanced',
   'precgd',
   'regauge',
   'scale_by_gram',
@@ -151,12 +152,13 @@ def balance_once(
 
   Args:
     inner: The rule of all other steps.
-    beta2: β², best of the order of σ_r.
+    beta2: β², best of the order of σ_r; in units of `sigma_r` where `update` is
+      given that.
     trigger: Relative loss to switch at.
 
   Returns:
     An optax transformation for {'F', 'G'}; `update` needs `params` and the
-    extra argument `relative_loss`.
+    extra argument `relative_loss`, and takes `sigma_r`.
 
   References:
     [1] Xiong, Ding, Du, "How Over-Parameterization Slows Down Gradient Descent
@@ -172,10 +174,11 @@ def balance_once(
     if params is None or 'relative_loss' not in extra:
       raise ValueError('balance_once: update needs params and relative_loss')
     relative_loss = extra.pop('relative_loss')
+    size = jnp.asarray(beta2 * extra.pop('sigma_r', 1.0))
     updates, inner_state = inner.update(updates, state.inner, params, **extra)
     now: Bool[Array, ''] = (state.balanced_at < 0) & (relative_loss < trigger)
     F, G = params['F'], params['G']
-    new_F, new_G = _regauge_where(now, F, G, jnp.asarray(beta2, F.dtype))
+    new_F, new_G = _regauge_where(now, F, G, size.astype(F.dtype))
     gauge = {'F': new_F - F, 'G': new_G - G}
     updates = _where(now, gauge, updates)
     fresh = inner.init({'F': new_F, 'G': new_G})
@@ -186,6 +189,19 @@ def balance_once(
     )
 
   return optax.GradientTransformationExtraArgs(init, update)
+
+
+def balanced(hp: Any) -> optax.GradientTransformationExtraArgs:
+  """Gradient descent with one modified step: `balance_once` of `optax.sgd`.
+
+  Args:
+    hp: Hyperparameters, of which eta, beta2 (in units of σ_r) and trigger are
+      used.
+
+  Returns:
+    An optax transformation for {'F', 'G'}.
+  """
+  return balance_once(optax.sgd(hp.eta), hp.beta2, hp.trigger)
 
 
 def scale_by_gram(

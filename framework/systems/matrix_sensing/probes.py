@@ -2,8 +2,8 @@
 
 Pure and unbatched. Columns that are zero in both factors, the padding that lets
 runs of different k share one program, change none of these values. The probes
-of the linearisation are in `tangent`, those of the operator in `isometry`; all
-are here by name.
+of the linearisation are in `tangent`, that of the operator is `rip_lower_bound`
+of `operators`; all are here by name.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,9 @@ from jaxtyping import Array, Float
 
 from framework.maths import linalg
 from framework.systems.matrix_sensing.ensembles import Truth, matrix
-from framework.systems.matrix_sensing.isometry import rip_lower_bound
+from framework.systems.matrix_sensing.operators.isometry import (
+  rip_lower_bound,
+)
 from framework.systems.matrix_sensing.tangent import (
   noise_eigenvalue,
   noise_rate,
@@ -68,7 +70,7 @@ def squared_error(
   Expanding the square instead would save memory but lose the error below
   rounding of ‖M‖², where linear convergence is still measured.
 
-  >>> from framework.systems.matrix_sensing.ensembles import from_matrix
+  >>> from framework.systems.matrix_sensing.targets import from_matrix
   >>> X = jnp.array([[1.0], [1.0]])
   >>> print(squared_error(X, X, from_matrix(jnp.eye(2))).round(6))
   2.0

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from framework.maths import linalg
-from framework.systems.matrix_sensing.operators import Operator
+from framework.systems.matrix_sensing.operators.base import Operator
 
 __all__ = [
   'noise_eigenvalue',

@@ -1,12 +1,13 @@
 """Over-parametrised; no padding, where observations have no derivative."""
 
+import optax
+
 from framework.systems import matrix_sensing as sensing
-from framework.systems.matrix_sensing.system import final
 from tests.laws.entry import Entry
 
 
 def entry(name, differentiable, symmetric=True, slow=False, m=None,
-          optimizer='gd', **hp):  # fmt: skip
+          optimizer=optax.sgd, **hp):  # fmt: skip
   def args(dtype):
     return (
       sensing.Structure(
@@ -16,8 +17,6 @@ def entry(name, differentiable, symmetric=True, slow=False, m=None,
         k_max=3,
         m=m,
         symmetric=symmetric,
-        symmetric_truth=symmetric,
-        symmetric_ensemble=symmetric,
         optimizer=optimizer,
         dtype=dtype,
       ),
@@ -28,7 +27,7 @@ def entry(name, differentiable, symmetric=True, slow=False, m=None,
     sensing.system,
     args,
     sensing.Hp(k=3, **hp),
-    final=final,
+    final=lambda structure: sensing.final,
     differentiable=differentiable,
     slow=slow,
   )
@@ -40,7 +39,7 @@ ENTRIES = [
     'balanced',
     ('eta', 'alpha', 'ratio', 'beta2', 'kappa'),
     symmetric=False,
-    optimizer='balanced',
+    optimizer=sensing.optimizers.balanced,
     alpha=0.7,
     trigger=0.8,
   ),
@@ -48,7 +47,7 @@ ENTRIES = [
   entry(
     'precgd',
     ('eta', 'alpha', 'loss_damping', 'kappa'),
-    optimizer='precgd',
+    optimizer=lambda hp: sensing.optimizers.precgd(hp.eta, hp.loss_damping),
     slow=True,
   ),
 ]

@@ -1,19 +1,33 @@
 """Descent through the framework's own `advance` against stored trajectories."""
 
+import functools
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from framework.system import advance
 from framework.systems import matrix_sensing as dynamics
-from framework.systems.matrix_sensing import ensembles, operators, probes
+from framework.systems.matrix_sensing import (
+  ensembles,
+  operators,
+  optimizers,
+  probes,
+  targets,
+)
 
 GOLDEN = pathlib.Path(__file__).parents[2] / 'golden'
 SYMMETRIC = np.load(GOLDEN / 'ms_sym_gd.npz')
 ASYMMETRIC = np.load(GOLDEN / 'ms_asym_gd.npz')
+FORMS = {
+  'dense': operators.dense,
+  'svec': operators.svec,
+  'gram': operators.gram,
+  'blocks': functools.partial(operators.blocks, block_rows=20),
+}
 
 
 def assert_close(actual, expected):
@@ -34,7 +48,7 @@ def follow(structure, operator, data, starts, times, **hp):
     factors = (data[name] for name in ('U', 'sigma', 'V'))
     truth = ensembles.Truth(*map(jnp.array, factors))
   else:
-    truth = ensembles.from_matrix(data['M'], 2)
+    truth = targets.from_matrix(data['M'], 2)
   energy = jnp.array(np.sum(data['y'] ** 2))
   M = jnp.array(data['M'])
   problem = dynamics.Problem(operator, truth, M, energy, None, None)
@@ -46,7 +60,7 @@ def follow(structure, operator, data, starts, times, **hp):
     loss, _ = dynamics.value_and_grad(state.params, problem)
     error = probes.squared_error(F, G, problem.truth)
     seen = state.params | {'loss': loss, 'squared_error': error}
-    if structure.optimizer == 'balanced':
+    if structure.optimizer is optimizers.balanced:
       seen['balanced_at'] = state.opt_state.balanced_at
     return seen
 
@@ -70,8 +84,8 @@ def test_symmetric(kind):
     name, operator = 'Xpop', operators.Identity((8, 8))
   else:
     name, rows = 'X', jnp.array(data['A_svec'])
-    operator = operators.build(kind, rows, (8, 8), block_rows=20)
-    shape |= {'m': 48, 'operator': kind}
+    operator = FORMS[kind](rows, (8, 8))
+    shape |= {'m': 48, 'operator': FORMS[kind]}
   # Both k side by side, the smaller one padded.
   wide = [np.pad(data[f'{name}_k{k}'][0], ((0, 0), (0, 4 - k))) for k in (2, 4)]
   seen = follow(
@@ -96,13 +110,11 @@ def asymmetric(kind, optimizer, times, **hp):
     k_max=4,
     m=80,
     symmetric=False,
-    symmetric_truth=False,
-    symmetric_ensemble=False,
-    operator=kind,
+    operator=FORMS[kind],
     optimizer=optimizer,
   )
   rows = jnp.array(data['A'].reshape(80, -1))
-  operator = operators.build(kind, rows, (8, 6), block_rows=30)
+  operator = FORMS[kind](rows, (8, 6))
   starts = {name: data[name][:1] for name in 'FG'}
   seen = follow(structure, operator, data, starts, times, **hp)
   return {name: x[0] for name, x in seen.items()}
@@ -111,7 +123,7 @@ def asymmetric(kind, optimizer, times, **hp):
 @pytest.mark.parametrize('kind', ['dense', 'gram', 'blocks'])
 def test_asymmetric(kind):
   data = ASYMMETRIC
-  seen = asymmetric(kind, 'gd', data['steps'])
+  seen = asymmetric(kind, optax.sgd, data['steps'])
   imbalance = [
     F.T @ F - G.T @ G for F, G in zip(seen['F'], seen['G'], strict=True)
   ]
@@ -125,17 +137,17 @@ def test_asymmetric(kind):
 def test_balanced():
   """Stored with the re-gauging *between* two steps; here it is a step."""
   data, at = ASYMMETRIC, int(ASYMMETRIC['t_balance'])
-  around = asymmetric('gram', 'gd', np.array([at - 1, at]))
+  around = asymmetric('gram', optax.sgd, np.array([at - 1, at]))
   relative = 2 * around['loss'] / np.sum(data['y'] ** 2)
   steps = data['steps']
   times = np.sort(np.r_[np.where(steps > at, steps + 1, steps), at, at + 1])
   kappa = data['sigma'][0] / data['sigma'][1]
   seen = asymmetric(
     'gram',
-    'balanced',
+    optimizers.balanced,
     times,
     trigger=float(np.sqrt(np.prod(relative))),
-    beta2=float(data['beta2'] * kappa),  # in units of σ_r = 1/κ
+    beta2=float(data['beta2'] / data['sigma'][1]),  # in units of σ_r
     kappa=float(kappa),
   )
   np.testing.assert_array_equal(

@@ -63,9 +63,9 @@ def test_regauge_is_a_regauging(shape, alpha):
   F, beta2 = alpha * F, 0.6
   new_F, new_G = regauge(F, G, jnp.float64(beta2))
   new_F, new_G, F, G = (np.array(x) for x in (new_F, new_G, F, G))
-  np.testing.assert_allclose(new_F @ new_G.T, F @ G.T, atol=1e-13)
+  np.testing.assert_allclose(new_F @ new_G.T, F @ G.T, atol=1e-13, rtol=0)
   np.testing.assert_allclose(
-    new_F.T @ new_F, beta2 * np.eye(shape[2]), atol=1e-13
+    new_F.T @ new_F, beta2 * np.eye(shape[2]), atol=1e-13, rtol=0
   )
   # What the step is for: imbalance is now β² less what G kept.
   edges = np.linalg.eigvalsh(new_F.T @ new_F - new_G.T @ new_G)
@@ -78,7 +78,9 @@ def test_regauge_is_the_stored_one():
   before = [jnp.array(data[f'bal_{x}_before']) for x in 'FG']
   after = regauge(*before, jnp.array(data['beta2']))
   for found, name in zip(after, 'FG', strict=True):
-    np.testing.assert_allclose(found, data[f'bal_{name}_after'], atol=1e-13)
+    np.testing.assert_allclose(
+      found, data[f'bal_{name}_after'], atol=1e-13, rtol=0
+    )
 
 
 def test_regauge_is_a_function_of_the_product_gauge():
@@ -88,7 +90,7 @@ def test_regauge_is_a_function_of_the_product_gauge():
   plain = regauge(F, G, jnp.float64(0.5))
   rotated = regauge(F @ R, G @ R, jnp.float64(0.5))
   for one, other in zip(plain, rotated, strict=True):
-    np.testing.assert_allclose(one, other, atol=1e-13)
+    np.testing.assert_allclose(one, other, atol=1e-13, rtol=0)
   P = np.array(plain[0])
   assert np.all(P.max(0) > -P.min(0))
 
@@ -103,7 +105,7 @@ def test_regauge_keeps_padding(dtype):
   for padded, plain in zip(regauge(*wide, beta2), narrow, strict=True):
     assert padded.dtype == dtype
     assert np.all(padded[:, 3:] == 0)
-    np.testing.assert_allclose(padded[:, :3], plain, atol=tolerance)
+    np.testing.assert_allclose(padded[:, :3], plain, atol=tolerance, rtol=0)
 
 
 def test_regauge_of_zero_factors_is_finite():
@@ -149,8 +151,8 @@ def test_one_step_is_modified_and_only_one():
   for name, x in zip('FG', gauged, strict=True):
     wanted = np.array(path[name] - 0.2 * grads[name])
     wanted[first] = x
-    np.testing.assert_allclose(path[name][1:], wanted[:-1], atol=1e-13)
-  np.testing.assert_allclose(loss[first + 1], loss[first], rtol=1e-12)
+    np.testing.assert_allclose(path[name][1:], wanted[:-1], atol=1e-13, rtol=0)
+  np.testing.assert_allclose(loss[first + 1], loss[first], rtol=1e-12, atol=0)
 
 
 def test_lanes_balance_each_at_its_own_step():
@@ -176,7 +178,9 @@ def test_lanes_balance_each_at_its_own_step():
   for name, way in ways.items():
     F_last, at = jax.jit(way)(etas)
     np.testing.assert_array_equal(at, at_alone, err_msg=name)
-    np.testing.assert_allclose(F_last, F_alone, atol=1e-13, err_msg=name)
+    np.testing.assert_allclose(
+      F_last, F_alone, atol=1e-13, err_msg=name, rtol=0
+    )
 
 
 def svds(jaxpr, guarded=False):
@@ -262,11 +266,11 @@ def test_momentum_starts_afresh():
   velocity = states.inner[0].trace['F']
   assert at > 0 and np.all(velocity[at + 1] == 0)
   assert np.linalg.norm(velocity[at]) > 0.01
-  np.testing.assert_allclose(loss[at + 1], loss[at], rtol=1e-12)
+  np.testing.assert_allclose(loss[at + 1], loss[at], rtol=1e-12, atol=0)
   assert loss[-1] < 1e-20 < loss[at]
   # The new gauge stays: momentum of the old one would have undone it.
   np.testing.assert_allclose(
-    path['F'][-1].T @ path['F'][-1], 0.5 * np.eye(4), atol=0.1
+    path['F'][-1].T @ path['F'][-1], 0.5 * np.eye(4), atol=0.1, rtol=0
   )
 
 
@@ -301,12 +305,12 @@ def test_derivatives_go_through_the_step():
   expected = (high - low) / (2 * h)
   etas = jnp.array([0.2, 0.25])  # a lane that is due while the other is not
   forward = jax.jit(jax.vmap(jax.jacfwd(product)))(etas)
-  np.testing.assert_allclose(forward[0], expected, atol=1e-7)
+  np.testing.assert_allclose(forward[0], expected, atol=1e-7, rtol=0)
   assert np.all(np.isfinite(forward)) and np.linalg.norm(expected) > 1e-3
   tangent = jax.jit(lambda eta: jax.jvp(product, (eta,), (jnp.float64(1),))[1])(
     0.2
   )
-  np.testing.assert_allclose(tangent, forward[0], atol=1e-12)
+  np.testing.assert_allclose(tangent, forward[0], atol=1e-12, rtol=0)
 
 
 # --- Preconditioning --------------------------------------------------------
@@ -348,7 +352,7 @@ def test_one_preconditioned_step(name, parameters):
   for name in parameters:
     scale = np.max(np.abs(expected[name]))
     np.testing.assert_allclose(
-      after[name][:, :4], expected[name], atol=1e-12 * scale
+      after[name][:, :4], expected[name], atol=1e-12 * scale, rtol=0
     )
     assert np.all(after[name][:, 4:] == 0)
 
@@ -362,7 +366,9 @@ def test_exact_scaled_gd_does_not_see_the_condition_number():
     grads = {'X': (x**2 - sigma) * x}
     updates, _ = rule.update(grads, rule.init({'X': x}), {'X': x})
     relative = (x + updates['X']) / sigma**0.5
-    np.testing.assert_allclose(relative, 1.2 - eta * (1.2 - 1 / 1.2))
+    np.testing.assert_allclose(
+      relative, 1.2 - eta * (1.2 - 1 / 1.2), rtol=1e-7, atol=0
+    )
 
 
 # --- Refusals ---------------------------------------------------------------

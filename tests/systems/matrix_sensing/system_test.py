@@ -8,18 +8,30 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from framework.descent import DescentState
 from framework.system import advance
 from framework.systems import matrix_sensing as dynamics
-from framework.systems.matrix_sensing import ensembles, operators, probes
+from framework.systems.matrix_sensing import (
+  ensembles,
+  operators,
+  optimizers,
+  probes,
+  targets,
+)
 
-GENERAL = {
-  'symmetric': False,
-  'symmetric_truth': False,
-  'symmetric_ensemble': False,
+GENERAL = {'symmetric': False}
+FORMS = {
+  'dense': operators.dense,
+  'svec': operators.svec,
+  'gram': operators.gram,
+  'blocks': operators.blocks,
 }
+
+
+ABSOLUTE = dynamics.residual_loss(lambda z: jnp.mean(jnp.abs(z)))
 
 
 def assert_close(actual, expected, tolerance):
@@ -50,14 +62,12 @@ def measured(structure, sigma=(1.0, 0.5), noisy=False):
       i, j = np.triu_indices(n1)
       rows = stack[:, i, j] * np.where(i == j, 1, 2**0.5)
     noise = noisy * (rng.random(s.m) < 0.3) * rng.normal(size=s.m)
-    operator = operators.build(
-      s.operator, jnp.array(rows), (n1, n2), symmetric=s.symmetric_ensemble
-    )
+    operator = s.operator(jnp.array(rows), (n1, n2), s.symmetric_ensemble)
   y = np.einsum('mij,ij->m', stack, M) + noise
-  terms = None, None
+  terms = ()
   if noisy:
     adjoint = np.einsum('m,mij->ij', noise, stack)
-    terms = jnp.array(adjoint), jnp.sum(noise**2)
+    terms = jnp.array(adjoint), jnp.sum(noise**2), jnp.array(noise)
   M, energy = jnp.array(M), jnp.array(np.sum(y**2))
   return dynamics.Problem(operator, truth, M, energy, *terms), stack, y
 
@@ -77,7 +87,7 @@ def follow(structure, problem, observe=None):
   return run
 
 
-FORMS = {
+CASES = {
   # XXᵀ, symmetric A_i, kind
   **{f'XX-{k}': (True, True, k) for k in ('dense', 'svec', 'gram', 'blocks')},
   **{f'XX-general-{k}': (True, False, k) for k in ('dense', 'gram', 'blocks')},
@@ -87,17 +97,17 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize('form', list(FORMS))
+@pytest.mark.parametrize('form', list(CASES))
 def test_the_gradient_is_that_of_the_loss(form):
   """With outliers, but at population; stored runs have none."""
-  symmetric, symmetric_A, kind = FORMS[form]
+  symmetric, symmetric_A, kind = CASES[form]
   structure = dynamics.Structure(
     n1=5,
     n2=5 if symmetric else 4,
     r=2,
     k_max=3,
     m=kind and 21,
-    operator=kind or 'gram',
+    operator=FORMS[kind or 'gram'],
     symmetric=symmetric,
     symmetric_truth=symmetric,
     symmetric_ensemble=symmetric_A,
@@ -120,7 +130,7 @@ def test_the_gradient_is_that_of_the_loss(form):
     return autodiff, dynamics.value_and_grad(params, problem)
 
   (expected, gradient), (value, closed) = both(params, problem)
-  np.testing.assert_allclose(value, expected, rtol=1e-12)
+  np.testing.assert_allclose(value, expected, rtol=1e-12, atol=0)
   assert closed.keys() == params.keys()
   for name in names:
     assert_close(closed[name], gradient[name], 1e-12)
@@ -129,12 +139,19 @@ def test_the_gradient_is_that_of_the_loss(form):
 @pytest.mark.parametrize('symmetric', [True, False])
 def test_every_form_samples_the_same_problem(symmetric):
   # Fewer measurements than entries: the noise can be read off its adjoint.
-  shape = {'n1': 5, 'n2': 5, 'r': 2, 'k_max': 2, 'm': 9, 'noisy': True}
+  shape = {
+    'n1': 5,
+    'n2': 5,
+    'r': 2,
+    'k_max': 2,
+    'm': 9,
+    'noise': ensembles.outliers,
+  }
   shape |= {} if symmetric else GENERAL | {'n2': 4}
   hp = dynamics.Hp(outliers=0.4, k=2, kappa=4.0)
 
   systems = [
-    dynamics.system(dynamics.Structure(operator=kind, **shape))
+    dynamics.system(dynamics.Structure(operator=FORMS[kind], **shape))
     for kind in ('dense', *['svec'] * symmetric, 'gram', 'blocks')
   ]
 
@@ -148,38 +165,46 @@ def test_every_form_samples_the_same_problem(symmetric):
   A, M = np.array(dense.operator.A), np.array(dense.M)
   s, *_ = np.linalg.lstsq(A.T, np.array(dense.noise_adjoint).ravel())
   assert 0 < np.sum(np.abs(s) > 1e-12) < 9
-  np.testing.assert_allclose(dense.noise_energy, np.sum(s**2), rtol=1e-12)
-  y = A @ M.ravel() + s
-  np.testing.assert_allclose(dense.y_energy, np.sum(y**2), rtol=1e-12)
   np.testing.assert_allclose(
-    np.linalg.svd(M, compute_uv=False)[:2], [1, 0.25], rtol=1e-13
+    dense.noise_energy, np.sum(s**2), rtol=1e-12, atol=0
+  )
+  y = A @ M.ravel() + s
+  np.testing.assert_allclose(dense.y_energy, np.sum(y**2), rtol=1e-12, atol=0)
+  np.testing.assert_allclose(
+    np.linalg.svd(M, compute_uv=False)[:2], [1, 0.25], rtol=1e-13, atol=0
   )
   D = (A.T @ (A @ M.ravel())).reshape(M.shape)
   for problem, normal in seen:
-    np.testing.assert_allclose(problem.M, M, atol=1e-15)
-    np.testing.assert_allclose(problem.y_energy, dense.y_energy, rtol=1e-12)
-    np.testing.assert_allclose(normal, D, atol=1e-13)
+    np.testing.assert_allclose(problem.M, M, atol=1e-15, rtol=0)
     np.testing.assert_allclose(
-      problem.noise_adjoint, dense.noise_adjoint, atol=1e-13
+      problem.y_energy, dense.y_energy, rtol=1e-12, atol=0
+    )
+    np.testing.assert_allclose(normal, D, atol=1e-13, rtol=0)
+    np.testing.assert_allclose(
+      problem.noise_adjoint, dense.noise_adjoint, atol=1e-13, rtol=0
     )
 
 
 def test_outliers_are_as_many_and_as_large_as_said():
   m, fraction = 20_000, 0.3
-  shape = dynamics.Structure(n1=2, n2=2, r=1, k_max=1, m=m, noisy=True)
+  shape = dynamics.Structure(
+    n1=2, n2=2, r=1, k_max=1, m=m, noise=ensembles.outliers
+  )
   gd = dynamics.system(shape)
   hp = dynamics.Hp(outliers=fraction)
   problem = jax.jit(gd.sample)(jax.random.key(0), hp)
   # ‖s‖² = 100 times the fraction: sd 10 where A_i has unit variance.
-  np.testing.assert_allclose(problem.noise_energy, 100 * fraction, rtol=0.05)
+  np.testing.assert_allclose(
+    problem.noise_energy, 100 * fraction, rtol=0.05, atol=0
+  )
 
 
 def test_an_own_truth_is_used():
-  truth = ensembles.from_matrix(np.diag([1.0, 0.2, 0.0, 0.0]), 2)
+  truth = targets.from_matrix(np.diag([1.0, 0.2, 0.0, 0.0]), 2)
   gd = dynamics.system(dynamics.Structure(n1=4, n2=4, r=2, k_max=2))
   problem = gd.sample(jax.random.key(0), dynamics.Hp(), truth)
   np.testing.assert_array_equal(problem.M, np.diag([1.0, 0.2, 0, 0]))
-  np.testing.assert_allclose(problem.y_energy, 1.04, rtol=1e-15)
+  np.testing.assert_allclose(problem.y_energy, 1.04, rtol=1e-15, atol=0)
 
 
 def test_the_start_has_the_scale_alpha():
@@ -208,10 +233,10 @@ def test_a_tied_start():
 @pytest.mark.parametrize(
   'optimizer,symmetric',
   [
-    ('gd', True),
-    ('balanced', False),
-    ('scaled_gd', False),
-    ('precgd', True),
+    (optax.sgd, True),
+    (optimizers.balanced, False),
+    (lambda hp: optimizers.scaled_gd(hp.eta, hp.damping), False),
+    (lambda hp: optimizers.precgd(hp.eta, hp.loss_damping), True),
   ],
 )
 def test_padded_lanes_are_unpadded_ones(optimizer, symmetric):
@@ -224,7 +249,7 @@ def test_padded_lanes_are_unpadded_ones(optimizer, symmetric):
     hp = dynamics.Hp(k=3, trigger=0.01)
     state, _ = follow(structure, problem)(hp, jnp.array([200]))
     last[k_max] = {name: np.array(x) for name, x in state.params.items()}
-    if optimizer == 'balanced':
+    if optimizer is optimizers.balanced:
       assert 0 < state.opt_state.balanced_at < 200
   for name, plain in last[3].items():
     assert np.all(last[5][name][:, 3:] == 0)
@@ -233,7 +258,7 @@ def test_padded_lanes_are_unpadded_ones(optimizer, symmetric):
 
 def test_imbalance_changes_by_its_identity():
   structure = dynamics.Structure(
-    n1=8, n2=6, r=2, k_max=4, m=80, operator='dense', **GENERAL
+    n1=8, n2=6, r=2, k_max=4, m=80, operator=operators.dense, **GENERAL
   )
   problem, *_ = measured(structure)
 
@@ -256,14 +281,20 @@ def test_imbalance_changes_by_its_identity():
   _, slower = run(hp._replace(eta=0.1), jnp.arange(0, 602, 2))
   slower = np.array(slower['imbalance'])
   half = np.linalg.norm(slower[-1] - slower[0])
-  np.testing.assert_allclose(drift / half, 2, rtol=0.1)
+  np.testing.assert_allclose(drift / half, 2, rtol=0.1, atol=0)
 
 
 @pytest.mark.parametrize('sigma', [(1.0,), (1.0, 0.25)])
 def test_what_triggers_the_modified_step(sigma):
   """The first 2L/‖y‖² below the trigger; β² is in units of σ_r."""
   structure = dynamics.Structure(
-    n1=8, n2=6, r=len(sigma), k_max=3, m=80, optimizer='balanced', **GENERAL
+    n1=8,
+    n2=6,
+    r=len(sigma),
+    k_max=3,
+    m=80,
+    optimizer=optimizers.balanced,
+    **GENERAL,
   )
   problem, stack, y = measured(structure, sigma)
   hp = dynamics.Hp(eta=0.2, k=3, kappa=4.0, trigger=0.05, beta2=1.5)
@@ -281,7 +312,9 @@ def test_what_triggers_the_modified_step(sigma):
     seen['at'], np.where(np.arange(151) > at, at, -1)
   )
   gram = F[at + 1].T @ F[at + 1]
-  np.testing.assert_allclose(gram, 1.5 * sigma[-1] * np.eye(3), atol=1e-13)
+  np.testing.assert_allclose(
+    gram, 1.5 * sigma[-1] * np.eye(3), atol=1e-13, rtol=0
+  )
 
 
 @pytest.mark.parametrize('symmetric', [True, False])
@@ -295,32 +328,39 @@ def test_observations(symmetric):
   seen = jax.jit(gd.observe)(state, problem, hp)
   F, G = (np.array(x) for x in dynamics.factors(state.params))
   E = F @ G.T - np.array(problem.M)
-  np.testing.assert_allclose(seen['squared_error'], np.sum(E**2), rtol=1e-12)
+  np.testing.assert_allclose(
+    seen['squared_error'], np.sum(E**2), rtol=1e-12, atol=0
+  )
   residual = np.einsum('mij,ij->m', stack, F @ G.T) - y
   loss = np.sum(residual**2) / (4 if symmetric else 2)
-  np.testing.assert_allclose(seen['loss'], loss, rtol=1e-12)
+  np.testing.assert_allclose(seen['loss'], loss, rtol=1e-12, atol=0)
   U, _, V = (np.array(x) for x in problem.truth)
   blocks = (
     np.linalg.norm(U.T @ E @ V),
     np.linalg.norm((E - U @ (U.T @ E)) @ (np.eye(len(V)) - V @ V.T)),
   )
   np.testing.assert_allclose(
-    (seen['signal'], seen['residual']), blocks, rtol=1e-12
+    (seen['signal'], seen['residual']), blocks, rtol=1e-12, atol=0
   )
   parts = seen['signal'] ** 2 + 2 * seen['cross'] ** 2 + seen['residual'] ** 2
-  np.testing.assert_allclose(parts, np.sum(E**2), rtol=1e-12)
+  np.testing.assert_allclose(parts, np.sum(E**2), rtol=1e-12, atol=0)
   values = np.linalg.svd(F @ G.T, compute_uv=False)[:4]
-  np.testing.assert_allclose(seen['singular_values'], values, atol=1e-14)
+  np.testing.assert_allclose(
+    seen['singular_values'], values, atol=1e-14, rtol=0
+  )
   share = values[:3] / np.sum(values)
   np.testing.assert_allclose(
-    seen['effective_rank'], np.exp(-np.sum(share * np.log(share))), rtol=1e-10
+    seen['effective_rank'],
+    np.exp(-np.sum(share * np.log(share))),
+    rtol=1e-10,
+    atol=0,
   )
   if symmetric:
     assert 'imbalance_min' not in seen
   else:
     edges = np.linalg.eigvalsh(F.T @ F - G.T @ G)[[0, -1]]
     found = seen['imbalance_min'], seen['imbalance_max']
-    np.testing.assert_allclose(found, edges, atol=1e-14)
+    np.testing.assert_allclose(found, edges, atol=1e-14, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -361,14 +401,96 @@ def test_final_is_the_linearisation_of_the_step(form):
 
   eigenvalues = np.linalg.eigvalsh(jacobian(params))
   zeros = int(np.sum(eigenvalues < 1e-12))
-  final = jax.jit(dynamics.final(structure))
+  final = jax.jit(dynamics.final)
   state = DescentState(params, ())
   seen = final(state, problem, dynamics.Hp(k=structure.k_max))
   np.testing.assert_allclose(
-    [seen['ntk_min'], seen['ntk_max']], eigenvalues[[zeros, -1]], rtol=1e-10
+    [seen['ntk_min'], seen['ntk_max']],
+    eigenvalues[[zeros, -1]],
+    rtol=1e-10,
+    atol=0,
   )
   if not symmetric:
-    np.testing.assert_allclose(seen['noise_eigenvalue'], 0.09, rtol=1e-12)
+    np.testing.assert_allclose(
+      seen['noise_eigenvalue'], 0.09, rtol=1e-12, atol=0
+    )
+
+
+def test_balancing_needs_two_factors():
+  gd = dynamics.system(dynamics.Structure(optimizer=optimizers.balanced))
+  with pytest.raises(ValueError, match=r"are \['X'\], expected \['F', 'G'\]"):
+    gd.init(jax.random.key(0), None, dynamics.Hp())
+
+
+RULES = {
+  'of a rate': (optax.adam, optax.adam(0.1)),
+  'of hp': (lambda hp: optax.sgd(hp.eta / 2), optax.sgd(0.05)),
+  'a rule': (optax.lion(0.01), optax.lion(0.01)),
+}
+
+
+@pytest.mark.parametrize('name', list(RULES))
+def test_any_rule_can_be_taken(name):
+  choice, rule = RULES[name]
+  gd = dynamics.system(
+    dynamics.Structure(n1=4, n2=4, r=1, k_max=2, optimizer=choice)
+  )
+  hp, key = dynamics.Hp(eta=0.1, k=2), jax.random.key(0)
+
+  @jax.jit
+  def both(key):
+    problem = gd.sample(key, hp)
+    state = gd.init(key, problem, hp)
+    _, grads = dynamics.value_and_grad(state.params, problem)
+    updates, _ = rule.update(grads, rule.init(state.params), state.params)
+    wanted = optax.apply_updates(state.params, updates)
+    return gd.step(key, state, problem, hp).params, wanted
+
+  found, wanted = both(key)
+  np.testing.assert_allclose(found['X'], wanted['X'], rtol=1e-12, atol=0)
+
+
+def huber(z):
+  return jnp.sum(jnp.where(jnp.abs(z) < 1, z**2 / 2, jnp.abs(z) - 0.5))
+
+
+HUBER = dynamics.residual_loss(lambda z: jnp.sum(optax.huber_loss(z)))
+
+
+@pytest.mark.parametrize('symmetric', [True, False])
+@pytest.mark.parametrize('loss', [ABSOLUTE, HUBER])
+def test_the_gradient_of_any_loss_of_the_residual(loss, symmetric):
+  structure = dynamics.Structure(
+    n1=5,
+    n2=5 if symmetric else 4,
+    r=2,
+    k_max=3,
+    m=21,
+    operator=operators.svec if symmetric else operators.blocks,
+    symmetric=symmetric,
+  )
+  problem, stack, y = measured(structure, noisy=True)
+  rng = np.random.default_rng(4)
+  params = {
+    name: jnp.array(rng.normal(size=(n, 3)))
+    for name, n in zip('X' if symmetric else 'FG', (5, 4), strict=False)
+  }
+
+  def value(params):
+    F, G = dynamics.factors(params)
+    z = jnp.einsum('mij,ij->m', stack, F @ G.T) - y
+    rho = jnp.mean(jnp.abs(z)) if loss is ABSOLUTE else huber(z)
+    return rho / (2 if symmetric else 1)
+
+  @jax.jit
+  def both(params):
+    autodiff = jax.value_and_grad(value)(params)
+    return autodiff, dynamics.value_and_grad(params, problem, loss)
+
+  (expected, gradient), (found, closed) = both(params)
+  np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
+  for name in params:
+    assert_close(closed[name], gradient[name], 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -379,14 +501,18 @@ def test_final_is_the_linearisation_of_the_step(form):
     ({'m': 0}, 'm is 0, expected an integer >= 1'),
     ({'n2': 20}, 'square symmetric truth'),
     ({'symmetric_truth': False}, 'square symmetric truth'),
-    ({'symmetric': False, 'm': 600}, 'cannot see the skew part'),
-    ({'optimizer': 'adam'}, "optimizer is 'adam', expected one of .'gd'"),
-    ({'optimizer': 'balanced'}, 'it needs FGᵀ, not XXᵀ'),
-    ({'operator': 'sparse'}, "operator is 'sparse', expected one of .'dense'"),
-    ({'spectrum': 'flat'}, "spectrum is 'flat', expected one of .'linear'"),
     (
-      {'m': 9, 'symmetric_ensemble': False, 'operator': 'svec'},
-      'choose dense for general A_i',
+      {'symmetric': False, 'symmetric_ensemble': True, 'm': 600},
+      'cannot see the skew part',
+    ),
+    ({'optimizer': 'adam'}, "optimizer is 'adam', expected an optax rule"),
+    ({'operator': 'gram'}, "operator is 'gram', not a function"),
+    ({'spectrum': 'flat'}, "spectrum is 'flat', not a function"),
+    ({'loss': ABSOLUTE}, 'of which the population has none'),
+    ({'loss': ABSOLUTE, 'm': 9}, 'of which a gram operator has none'),
+    (
+      {'m': 9, 'symmetric_ensemble': False, 'operator': operators.svec},
+      'take dense for general A_i',
     ),
   ],
 )

@@ -25,7 +25,9 @@ def test_the_toy_is_the_stored_one():
   toy = np.load(TOY)
   for x0 in STARTS:
     path = noise_path(x0, float(toy['eta']), 10_000)
-    np.testing.assert_allclose(path[toy['steps']], toy[f'x_{x0}'], rtol=1e-12)
+    np.testing.assert_allclose(
+      path[toy['steps']], toy[f'x_{x0}'], rtol=1e-12, atol=0
+    )
 
 
 @pytest.mark.parametrize('x0', STARTS)
@@ -33,7 +35,7 @@ def test_three_terms_describe_the_toy(x0):
   eta, steps = 0.1, 100_000
   path = noise_path(x0, eta, steps)
   np.testing.assert_allclose(
-    theory.scalar_noise(float(steps), x0, eta), path[-1], rtol=2e-6
+    theory.scalar_noise(float(steps), x0, eta), path[-1], rtol=2e-6, atol=0
   )
   # What three terms leave out of 1/x² is bounded by 2η²x_0² at every step, and
   # each of them is more than that.
@@ -48,7 +50,9 @@ def test_what_three_terms_leave_out():
   eta, x0 = 0.02, 0.3
   path = noise_path(x0, eta, 300_000)
   left_out = 1 / path[-1] ** 2 - 1 / theory.scalar_noise(3e5, x0, eta) ** 2
-  np.testing.assert_allclose(left_out, 1.25 * (eta * x0) ** 2, rtol=0.02)
+  np.testing.assert_allclose(
+    left_out, 1.25 * (eta * x0) ** 2, rtol=0.02, atol=0
+  )
 
 
 def test_crossover_is_where_the_square_has_halved():
@@ -56,7 +60,9 @@ def test_crossover_is_where_the_square_has_halved():
   star = float(theory.crossover(eta, alpha))
   path = noise_path(alpha, eta, round(star))
   # Corrections are of the relative size 3/2 η α² ln 2.
-  np.testing.assert_allclose(path[-1] ** 2, alpha**2 / 2, rtol=2 * eta * 0.0025)
+  np.testing.assert_allclose(
+    path[-1] ** 2, alpha**2 / 2, rtol=2 * eta * 0.0025, atol=0
+  )
   assert round(star) == 1000
 
 
@@ -92,7 +98,7 @@ def test_sublinear_is_the_limit():
     )
     # (1 + (t* + 3/4 ln(1 + t/t*))/t)^-2
     lag = (star + 0.75 * np.log1p(factor)) / t
-    np.testing.assert_allclose(ratio, (1 + lag) ** -2, rtol=1e-12)
+    np.testing.assert_allclose(ratio, (1 + lag) ** -2, rtol=1e-12, atol=0)
   assert abs(ratio - 1) < 3e-6
 
 
@@ -116,7 +122,7 @@ def test_linear_rate_of_exact_rank():
   slope = np.log(errors[200] / errors[150]) / 50
   # The next mode, 2σ_r, is (1 − 2ησ_r)^2t: 1e-7 of it by t = 150.
   np.testing.assert_allclose(
-    slope, theory.linear_rate(eta, sigma[-1]), rtol=1e-6
+    slope, theory.linear_rate(eta, sigma[-1]), rtol=1e-6, atol=0
   )
 
 
@@ -132,7 +138,7 @@ def test_sublinear_of_excess_rank():
 def test_time_to_error_inverts_the_rate():
   rate = float(theory.linear_rate(0.2, 0.1))
   t = float(theory.time_to_error(1e-6, 0.3, rate))
-  np.testing.assert_allclose(0.3 * np.exp(rate * t), 1e-6, rtol=1e-12)
+  np.testing.assert_allclose(0.3 * np.exp(rate * t), 1e-6, rtol=1e-12, atol=0)
   assert theory.time_to_error(1e-6, 1e-7, rate) == 0
 
 
@@ -152,17 +158,22 @@ def test_pair(b0, late):
   a, b = np.array(run(start))
   seen = np.stack([a, b, a**2 - b**2], -1)
   kept = toy['steps'][toy['steps'] <= late]
-  np.testing.assert_allclose(seen[kept], stored[: len(kept)], rtol=1e-11)
+  np.testing.assert_allclose(
+    seen[kept], stored[: len(kept)], rtol=1e-11, atol=0
+  )
   # Δ_t = Δ_0 Π_{s<t} (1 − η²a_s²b_s²), exactly.
   product = np.cumprod(1 - (eta * a * b) ** 2)
   np.testing.assert_allclose(
-    (a**2 - b**2)[1:], (a[0] ** 2 - b[0] ** 2) * product[:-1], rtol=1e-12
+    (a**2 - b**2)[1:],
+    (a[0] ** 2 - b[0] ** 2) * product[:-1],
+    rtol=1e-12,
+    atol=0,
   )
   # b_t+1/b_t → 1 − ηΔ_∞ once b² is below rounding of a².
   assert b[late] < 1e-20
   rate = np.log(b[late + 100] / b[late]) / 100
   limit = (a[0] ** 2 - b[0] ** 2) * product[-1]
-  np.testing.assert_allclose(rate, np.log1p(-eta * limit), rtol=1e-12)
+  np.testing.assert_allclose(rate, np.log1p(-eta * limit), rtol=1e-12, atol=0)
 
 
 def sampled_eigenvalues(rng, n, q, ratio, draws):
@@ -189,10 +200,10 @@ def test_noise_eigenvalue_is_the_edge_of_large_starts(ratio, share):
 def test_noise_eigenvalue_limits():
   # ρ = 0 is Marchenko–Pastur, c → 0 the difference of the scales.
   np.testing.assert_allclose(
-    theory.noise_eigenvalue(2.0, 0.0, 100, 28, 3), 4 * 0.25, rtol=1e-12
+    theory.noise_eigenvalue(2.0, 0.0, 100, 28, 3), 4 * 0.25, rtol=1e-12, atol=0
   )
   np.testing.assert_allclose(
-    theory.noise_eigenvalue(1.0, 0.6, 1e12, 4, 3), 0.64, rtol=1e-5
+    theory.noise_eigenvalue(1.0, 0.6, 1e12, 4, 3), 0.64, rtol=1e-5, atol=0
   )
   assert theory.noise_eigenvalue(1.0, 0.3, 100, 3, 3) == np.inf
   assert theory.noise_eigenvalue(1.0, 0.9, 100, 53, 3) < 0
@@ -210,7 +221,7 @@ def test_noise_eigenvalue_differentiates(argument):
   h = 1e-5
   expected = (law(at[argument] + h) - law(at[argument] - h)) / (2 * h)
   found = jax.jit(jax.grad(law))(at[argument])
-  np.testing.assert_allclose(found, expected, rtol=1e-8)
+  np.testing.assert_allclose(found, expected, rtol=1e-8, atol=0)
 
 
 def test_noise_eigenvalue_of_finite_blocks_lies_above():
@@ -253,16 +264,18 @@ def test_balanced_rate(beta2):
   law = float(theory.balanced_rate(eta, beta2, sigma[-1]))
   # The next mode is at β² or σ_r²/β², whichever is larger: nearest at 0.4 and
   # 0.625, where it is (0.875/0.92)^220 = 2e-5 of the slowest by t = 110.
-  np.testing.assert_allclose(slope, law, rtol=1e-4)
+  np.testing.assert_allclose(slope, law, rtol=1e-4, atol=0)
 
 
 def test_balanced_rate_is_best_at_the_smallest_singular_value():
   sigma_r = 0.3
   grid = np.geomspace(0.03, 3, 201)
   rates = [float(theory.balanced_rate(0.2, b, sigma_r)) for b in grid]
-  np.testing.assert_allclose(grid[np.argmin(rates)], sigma_r, rtol=1e-12)
+  np.testing.assert_allclose(
+    grid[np.argmin(rates)], sigma_r, rtol=1e-12, atol=0
+  )
   best = float(theory.linear_rate(0.2, sigma_r))
-  np.testing.assert_allclose(np.min(rates), best, rtol=1e-12)
+  np.testing.assert_allclose(np.min(rates), best, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize('beta2', [None, 0.5, 0.8])
@@ -292,4 +305,4 @@ def test_laws_are_differentiable_and_broadcast():
   assert theory.sublinear(t, 5, 3, 0.2).shape == (2,)
   assert theory.scalar_noise(t, 0.3, 0.2).shape == (2,)
   slope = jax.jit(jax.grad(theory.linear_rate))(0.2, 0.5)
-  np.testing.assert_allclose(slope, -2 * 0.5 / (1 - 0.1), rtol=1e-12)
+  np.testing.assert_allclose(slope, -2 * 0.5 / (1 - 0.1), rtol=1e-12, atol=0)

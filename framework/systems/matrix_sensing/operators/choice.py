@@ -14,9 +14,12 @@ are matrix products and the arithmetic limits: m > p/2 favours gram in both.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
-from framework.systems.matrix_sensing.packing import packed_size
+from framework.systems.matrix_sensing.operators import forms
+from framework.systems.matrix_sensing.operators.base import Operator
+from framework.systems.matrix_sensing.operators.packing import packed_size
 
 __all__ = ['Choice', 'choose']
 
@@ -35,12 +38,12 @@ _ONE_PASS_GAIN = 1.25
 class Choice(NamedTuple):
   """A form of the operator and why it was taken."""
 
-  kind: str
+  form: Callable[..., Operator]  # from rows, shape and whether symmetric
   reason: str
 
 
 class _Cost(NamedTuple):
-  kind: str
+  form: Callable[..., Operator]
   bytes_per_step: float
   seconds_per_step: float  # all lanes together
   setup_seconds: float
@@ -54,7 +57,7 @@ class _Cost(NamedTuple):
 
   def __str__(self) -> str:
     return (
-      f'{self.kind} {self.bytes_per_step / 1e6:.3g} MB '
+      f'{self.form.__name__} {self.bytes_per_step / 1e6:.3g} MB '
       f'and {self.seconds_per_step * 1e6:.3g} us'
     )
 
@@ -85,15 +88,15 @@ def choose(
     l2_cache_bytes: Second-level cache of one core.
 
   Returns:
-    One of 'svec', 'dense', 'blocks', 'gram' and the numbers that decided.
+    One of `svec`, `dense`, `blocks`, `gram` and the numbers that decided.
 
   Raises:
     ValueError: If sizes are not positive, a symmetric problem is not square or
       no form fits into the memory.
 
-  >>> choose(600, 20, 20, symmetric=True, lanes=1).kind
+  >>> choose(600, 20, 20, symmetric=True, lanes=1).form.__name__
   'gram'
-  >>> choose(600, 20, 20, symmetric=True, lanes=1, steps=10).kind
+  >>> choose(600, 20, 20, symmetric=True, lanes=1, steps=10).form.__name__
   'svec'
   >>> print(choose(2000, 100, 100, symmetric=True, lanes=1).reason)
   per step: svec 162 MB and 5.77e+03 us, blocks 80.8 MB and 4.62e+03 us,
@@ -111,9 +114,9 @@ def choose(
   flops = _FLOPS_F64 * 8 / w
   stored = m * p * w
 
-  def cost(kind, read, flop, seconds_read, setup, memory):
+  def cost(form, read, flop, seconds_read, setup, memory):
     seconds = max(seconds_read, lanes * flop / flops)
-    return _Cost(kind, read, seconds, setup / flops, memory)
+    return _Cost(form, read, seconds, setup / flops, memory)
 
   def transfer(read, held):
     if held <= l2_cache_bytes:
@@ -125,13 +128,13 @@ def choose(
   two_passes = transfer(2 * stored, stored)
   # In a cache there is no traffic to save.
   one_pass = two_passes / (_ONE_PASS_GAIN if stored > _L3_BYTES else 1)
-  rows = 'svec' if symmetric else 'dense'
+  rows = forms.svec if symmetric else forms.dense
   gram_bytes = p * p * w
-  forms = [
+  costs = [
     cost(rows, 2 * stored, 4 * m * p, two_passes, 0, stored),
-    cost('blocks', stored, 4 * m * p, one_pass, 0, stored),
+    cost(forms.blocks, stored, 4 * m * p, one_pass, 0, stored),
     cost(
-      'gram',
+      forms.gram,
       gram_bytes,
       2 * p * p,
       transfer(gram_bytes, gram_bytes),
@@ -139,19 +142,19 @@ def choose(
       gram_bytes + stored,  # it is built from the measurements
     ),
   ]
-  fitting = [form for form in forms if form.memory <= memory_bytes]
+  fitting = [form for form in costs if form.memory <= memory_bytes]
   if not fitting:
     raise ValueError(
       f'{m} measurements of {p} entries take {stored / 1e9:.3g} GB, '
       f'expected at most {memory_bytes / 1e9:.3g} GB'
     )
   best = min(fitting, key=lambda form: form.seconds(steps))
-  return Choice(best.kind, _reason(forms, fitting, steps))
+  return Choice(best.form, _reason(costs, fitting, steps))
 
 
-def _reason(forms: list[_Cost], fitting: list[_Cost], steps: int | None) -> str:
-  *others, gram = forms
-  text = 'per step: ' + ', '.join(str(form) for form in forms)
+def _reason(costs: list[_Cost], fitting: list[_Cost], steps: int | None) -> str:
+  *others, gram = costs
+  text = 'per step: ' + ', '.join(str(form) for form in costs)
   saved = min(form.seconds_per_step for form in others) - gram.seconds_per_step
   if saved <= 0:
     text += '; gram never pays off'

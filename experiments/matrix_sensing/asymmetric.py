@@ -1,189 +1,29 @@
-"""Claims on the curses: of symmetry (XXᵀ) and of initialisation (FGᵀ)."""
+"""The curse of initialisation: FGᵀ is linear, at a rate that grows as α²."""
 
 from typing import Any
 
 import numpy as np
+from xarray import Dataset
 
+from configs.matrix_sensing import Config
+from experiments.matrix_sensing import drawing, runs
 from experiments.matrix_sensing.measure import (
   PAPER,
   axis,
   beyond_crossover,
   lanes,
   linear_rates,
-  truth_energy,
+  prepared,
 )
 from framework.evidence import fits
-from framework.evidence.claims import (
-  Claim,
-  at_least,
-  at_most,
-  equals,
-  untestable,
-  within,
-)
+from framework.evidence.claims import Claim, equals, untestable, within
+from framework.launch import Figures, Variant
 from framework.systems.matrix_sensing import theory
 
-__all__ = ['asymmetric', 'symmetric']
 
-
-def symmetric(config: Any, ds: Any) -> list[Claim]:
-  """Claims on XXᵀ: linear at k = r, 1/T² beyond."""
-  t = ds['time'].values
-  made = []
-  for setting in ds['setting'].values:
-    for k in ds['k'].values:
-      here = {'setting': setting, 'k': k}
-      error = lanes(ds, 'squared_error', **here)
-      name = f'{setting}.k={k}'
-      if k < config.r:
-        made.append(
-          untestable(
-            name,
-            'XXᵀ fits the truth',
-            PAPER,
-            f'k = {k} < r = {config.r}: the truth cannot be fitted',
-          )
-        )
-      elif k == config.r:
-        made += _exact(config, ds, here, name, t, error)
-      else:
-        made += _over(config, ds, here, name, t, error)
-  return made
-
-
-def _exact(config, ds, here, name, t, error) -> list[Claim]:
-  """At k = r: the rate of the linearisation, down to rounding."""
-  slopes = linear_rates(t, error).slope
-  ntk = np.asarray(
-    theory.linear_rate(axis(ds, 'eta', here), lanes(ds, 'ntk_min', **here))
-  )
-  made = []
-  if here['setting'] == 'population':
-    sigma_r = lanes(ds, 'sigma_r', **here)
-    law = np.asarray(theory.linear_rate(axis(ds, 'eta', here), sigma_r))
-    made.append(
-      equals(
-        f'{name}.rate',
-        'at k = r the rate is 2 ln(1 − ησ_r)',
-        'derived: the cross block contracts by 1 − ησ_r a step',
-        1.0,
-        slopes / law,
-        atol=0.002,
-        derivation='ratio to the law; transients of the faster '
-        'modes at the start of the window',
-      )
-    )
-  else:
-    made.append(
-      within(
-        f'{name}.rate',
-        'at k = r the rate is 2 ln(1 − ηλ⁺_min(JᵀJ)) of the '
-        'linearisation at the end',
-        'derived: the step linearised at its limit',
-        0.85,
-        1.15,
-        slopes / ntk,
-        each=True,
-        derivation='ratio to the law; the window holds modes near the slowest',
-      )
-    )
-  floor = 5e-15 if config.precision == 'float64' else 2e-6
-  made.append(
-    at_most(
-      f'{name}.floor',
-      'the relative error ends at rounding',
-      'derived: machine epsilon',
-      floor,
-      np.sqrt(error[:, -1] / truth_energy(ds, here)),
-      each=True,
-      derivation='about 20 machine epsilons (10 in float32)',
-    )
-  )
-  return made
-
-
-def _over(config, ds, here, name, t, error) -> list[Claim]:
-  """At k > r: the squared error falls as 1/T², and no faster."""
-  eta = axis(ds, 'eta', here)
-  late = beyond_crossover(config, ds, here) >= 50
-  if not late.any():
-    return [
-      untestable(
-        f'{name}.exponent',
-        'the squared error falls as T⁻²',
-        PAPER,
-        'T/10 is below fifty times the crossover 1/(2ηα²) in every lane: more '
-        'steps or a larger alpha are needed',
-        predicted=-2.0,
-      )
-    ]
-  window = fits.last_decade(t)
-  slopes = fits.power_law(t, error, window).slope[late]
-  loss = fits.power_law(t, lanes(ds, 'loss', **here), window).slope[late]
-  source = f'{PAPER}: lower bound Ω(1/T²) for k > r'
-  if here['setting'] == 'population':
-    law = np.asarray(theory.sublinear(config.steps, here['k'], config.r, eta))
-    return [
-      equals(
-        f'{name}.exponent',
-        'the squared error falls as T⁻²',
-        source,
-        -2.0,
-        slopes,
-        atol=0.03,
-        derivation='fifty crossovers on, the start bends the slope by 0.016, '
-        'times 1.8 at the edge of its spectrum',
-      ),
-      equals(
-        f'{name}.constant',
-        'at T it is (k − r)/(4η²T²)',
-        'derived: x⁺ = x(1 − ηx²) in each noise direction',
-        1.0,
-        error[late, -1] / np.broadcast_to(law, late.shape)[late],
-        atol=0.02,
-        derivation='ratio to the law; its next term is (3/4) ln(T)/T',
-      ),
-    ]
-  made = [
-    at_least(
-      f'{name}.bound',
-      'the squared error falls no faster than T⁻²',
-      source,
-      -2.05,
-      slopes,
-      each=True,
-      derivation='exponent on [T/10, T], −2 with 0.05 for the fit',
-    )
-  ]
-  if here['k'] <= config.r + 2:
-    made += [
-      within(
-        f'{name}.exponent',
-        'the squared error falls as T⁻²',
-        source,
-        -2.05,
-        -1.80,
-        slopes,
-        each=True,
-        derivation='with measurements the exponent '
-        'creeps to −2 from above: −1.88 ... −1.975 at T = 1e5',
-      ),
-      within(
-        f'{name}.loss',
-        'the loss falls as T⁻²',
-        source,
-        -2.05,
-        -1.88,
-        loss,
-        each=True,
-        derivation='as the exponent; the loss is nearer to −2',
-      ),
-    ]
-  return made
-
-
-def asymmetric(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Config, ds: Dataset) -> list[Claim]:
   """Claims on FGᵀ at k > r: linear, at a rate that grows as α²."""
+  ds = prepared(config, ds)
   made = []
   for setting in ds['setting'].values:
     if 0.0 in ds['tied'].values:
@@ -331,3 +171,79 @@ def _tied(config: Any, ds: Any, here: dict) -> Claim:
     derivation='exponent on [T/10, T], ten crossovers on: the start bends it '
     'by up to 0.08 and by as much again at the edge of its spectrum',
   )
+
+
+def figures(config: Config, ds: Dataset) -> Figures:
+  """Trajectories of the lanes, with the laws laid over."""
+  ds = prepared(config, ds)
+  from framework.evidence import figures as plotting
+
+  t = ds['time'].values
+  alphas = [float(a) for a in ds['alpha'].values]
+  colors = plotting.palette(alphas, 'log')
+  fig, panels = drawing.panels(
+    ds, 'linear', 'log', drawing.TAIL, sharey=True, height=3.0
+  )
+  for setting, ax in panels.items():
+    for tied in ds['tied'].values:
+      for alpha, color in zip(alphas, colors, strict=True):
+        if tied and alpha != max(alphas):
+          continue
+        here = {'setting': setting, 'tied': tied, 'alpha': alpha}
+        error = lanes(ds, 'squared_error', **here)
+        name = rf'$\alpha={alpha:g}$' if not tied else r'$G_0=F_0$ (control)'
+        drawing.lines(ax, t, error, name, 'grey' if tied else color)
+    ax.set_xlabel(drawing.STEP)
+    ax.set_xlim(0, config.steps)
+  next(iter(panels.values())).set_ylabel(drawing.ERROR)
+  drawing.legend(list(panels.values())[-1])
+  made = {
+    'linear': (
+      fig,
+      'FGᵀ with k > r from starts of different scale α: linear at every α, '
+      'faster for larger α. Grey: F_0 = G_0, which has no imbalance and falls '
+      'as 1/T².',
+    )
+  }
+  fig, panels = drawing.panels(ds, 'log', 'log', None, sharey=True, height=2.8)
+  for setting, ax in panels.items():
+    here = {'setting': setting, 'tied': 0.0}
+    rates, laws = [], []
+    for alpha in alphas:
+      at = {**here, 'alpha': alpha}
+      rates.append(-linear_rates(t, lanes(ds, 'squared_error', **at)).slope)
+      eigenvalue = lanes(ds, 'ntk_min', **at)
+      laws.append(-np.asarray(theory.linear_rate(config.eta, eigenvalue)))
+    rates, laws = np.array(rates), np.array(laws)
+    x = np.repeat(np.array(alphas)[:, None], rates.shape[1], axis=1)
+    ax.plot(x, rates, 'o', color='C0', ms=3.5)
+    ax.plot([], [], 'o', color='C0', ms=3.5, label='measured, a dot a seed')
+    ax.plot(x, laws, '_', color='C1', ms=11, mew=1.2)
+    ax.plot(
+      [],
+      [],
+      '_',
+      color='C1',
+      ms=11,
+      label=r'$-2\ln(1-\eta\lambda^+_{\min}(J^\top J))$',
+    )
+    middle = np.exp(np.mean(np.log(rates / x**2)))
+    grid = np.geomspace(min(alphas), max(alphas), 50)
+    drawing.law(
+      panels, ax, grid, middle * grid**2, r'slope 2: $\propto\alpha^2$'
+    )
+    ax.set_xlabel(r'scale of the start $\alpha$')
+    ax.set_xticks(alphas, [f'{a:g}' for a in alphas])
+    ax.minorticks_off()
+    ax.set_xlim(0.9 * min(alphas), 1.1 * max(alphas))
+  next(iter(panels.values())).set_ylabel('rate per step')
+  drawing.legend(next(iter(panels.values())))
+  made['rate'] = (
+    fig,
+    'Rate of convergence against α: measured, predicted by linearising at the '
+    'limit, and the power law with exponent 2.',
+  )
+  return made
+
+
+VARIANT = Variant(runs.arm, runs.times, claims, figures)

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from framework.maths import linalg
-from framework.systems.matrix_sensing.operators import Operator
+from framework.maths import draws, linalg
+from framework.systems.matrix_sensing.operators.base import Operator
 
 __all__ = ['rip_lower_bound']
 
@@ -40,7 +40,7 @@ def rip_lower_bound(
     ValueError: If the rank or the number of iterations or restarts is out of
       range.
 
-  >>> from framework.systems.matrix_sensing.operators import Identity
+  >>> from framework.systems.matrix_sensing.operators.forms import Identity
   >>> delta = rip_lower_bound(jax.random.key(0), Identity((4, 4)), 1)
   >>> bool(delta < 1e-5)
   True
@@ -73,7 +73,7 @@ def rip_lower_bound(
     return jnp.abs(operator.energy(X) - 1)
 
   # Of full rank, until the first iteration.
-  starts = jax.random.normal(key, (2, restarts, *operator.shape), dtype)
+  starts = draws.normal(key, (2, restarts, *operator.shape), dtype)
   # ‖A(X)‖² ranges to about 2 on low-rank matrices, so that much shift keeps
   # 2‖X‖² - ‖A(X)‖² convex where it matters; any X gives a valid bound.
   sides = jnp.array([[1, 0], [-1, 2]], dtype)
