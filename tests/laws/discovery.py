@@ -50,8 +50,8 @@ def packages() -> set[str]:
 
 
 def full_name(function: Callable[..., Any]) -> str:
-  """As `found` has it."""
-  return f'{function.__module__}.{function.__name__}'
+  """As `found` has it; of a function within another that of the outer one."""
+  return f'{function.__module__}.{function.__qualname__.split(".")[0]}'
 
 
 def entries() -> list[Any]:

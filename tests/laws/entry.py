@@ -22,8 +22,9 @@ class Entry(NamedTuple):
   args: Callable[[Any], tuple]  # dtype -> the builder's arguments
   hp: Any  # a pytree of Python numbers
   data: Any = None
-  final: Callable[..., Any] | None = None  # takes the builder's arguments
-  final_args: tuple = ()  # and these
+  # The builder's arguments and more -> what is observed once, at the end.
+  final: Callable[..., Any] | None = None
+  final_args: tuple = ()
   # Fields of hp in which all records have a derivative; those in the others
   # need only be finite.
   differentiable: tuple[str, ...] = ()
@@ -33,18 +34,21 @@ class Entry(NamedTuple):
 
   def subject(self, dtype: Any = np.float64) -> Subject:
     """The System with the laws' view of it."""
-    args = self.args(dtype)
-    ends = self.final and self.final(*args, *self.final_args)
     double = np.dtype(dtype) == np.float64
     return Subject(
-      self.builder(*args),
+      self.builder(*self.args(dtype)),
       typed(self.hp, dtype),
       data=self.data,
       other=self.other and typed(self.other, dtype),
       differentiable=self.differentiable if double else (),
       looser=self.looser,
-      final=ends,
+      final=self.ends(dtype) if self.final else None,
     )
+
+  def ends(self, dtype: Any = np.float64) -> Callable[..., Any]:
+    """What is observed once: (state, problem, hp) -> {name: x}."""
+    assert self.final is not None
+    return self.final(*self.args(dtype), *self.final_args)
 
 
 def typed(hp, dtype):

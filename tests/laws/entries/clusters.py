@@ -20,7 +20,7 @@ def entry(draw, differentiable, p=None, slow=False):
 
 
 ENTRIES = [
-  entry(xor.explicit_problem, ('alpha', 'omega'), p=12),
+  entry(xor.explicit_problem, ('alpha', 'omega'), p=12, slow=True),
   entry(xor.bartlett_problem, ('alpha', 'omega', 'signal', 'leak')),
   entry(xor.gram_problem, ('alpha', 'omega'), p=12, slow=True),
 ]

@@ -49,6 +49,7 @@ ENTRIES = [
     ('lr', 'logit_scale', 'smoothing'),
     grokking.stablemax,
     EMA,
+    slow=True,
   ),
   entry(
     'transformer with dropout',
