@@ -3,13 +3,20 @@
 Orbax commits a checkpoint by renaming its folder, so a kill leaves the last one
 whole; but it restores a flipped byte without a word, and a damaged newest step
 makes it fail instead of falling back. So every checkpoint carries a SHA-256 of
-its leaves, verified at restore, which walks back to the newest good step.
+its leaves and one of its facts, verified at restore, which walks back to the
+newest good step. It also names its leaves: a good checkpoint of another program
+is told from a damaged one.
+
+Leaves are stored by number: by name, `{'a.b': x}` and `{'a': {'b': x}}` would
+be one file. Those without entries are not stored.
 
 This is the only file that imports orbax.
 """
 
 import contextlib
 import hashlib
+import json
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +30,7 @@ __all__ = ['CheckpointError', 'Checkpoints', 'Restored', 'digest', 'to_host']
 
 
 class CheckpointError(OSError):
-  """A checkpoint could not be written."""
+  """A checkpoint could not be written, or is one of another program."""
 
 
 class Restored(NamedTuple):
@@ -74,13 +81,37 @@ def digest(tree: PyTree) -> str:
   >>> digest(a) == digest({'x': np.zeros((3, 1))})
   False
   """
+  return _digest(tree, np.asarray)
+
+
+def _digest(tree: PyTree, prepared: Callable[[Any], np.ndarray]) -> str:
   total = hashlib.sha256()
   for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-    leaf = np.ascontiguousarray(leaf)
-    head = f'{jax.tree_util.keystr(path)} {leaf.dtype.str} {np.shape(leaf)}'
+    leaf = prepared(leaf)
+    head = f'{jax.tree_util.keystr(path)} {leaf.dtype.str} {leaf.shape}'
     total.update(head.encode())
     total.update(leaf.tobytes())
   return total.hexdigest()
+
+
+def _old_digest(tree: PyTree) -> str:
+  """Of checkpoints without a seal: it took a scalar for an array of one."""
+  return _digest(tree, np.ascontiguousarray)
+
+
+def _seal(facts: Mapping[str, Any]) -> str:
+  """SHA-256 of JSON facts, the seal itself left out."""
+  text = json.dumps(facts, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _described(tree: PyTree) -> dict[str, str]:
+  """What every leaf is, by its path."""
+  found = {}
+  for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+    leaf = leaf if hasattr(leaf, 'dtype') else np.asarray(leaf)
+    found[jax.tree_util.keystr(path)] = f'{leaf.dtype}{list(leaf.shape)}'
+  return found
 
 
 class Checkpoints:
@@ -100,12 +131,21 @@ class Checkpoints:
 
     self._ocp = ocp
     self._directory = epath.Path(directory).absolute()
+    self._clean()
     self._manager = ocp.CheckpointManager(
       self._directory,
       options=ocp.CheckpointManagerOptions(
         preservation_policy=checkpoint_managers.LatestN(keep),
       ),
     )
+
+  def _clean(self) -> None:
+    """Removes what a process that was killed while saving has left."""
+    if jax.process_index() or not self._directory.exists():
+      return
+    for path in self._directory.iterdir():
+      if _UNFINISHED in path.name:
+        path.rmtree()
 
   def save(self, step: int, tree: PyTree, meta: dict[str, Any]) -> None:
     """Saves in the background; the arrays are copied before it returns.
@@ -121,13 +161,15 @@ class Checkpoints:
     if step in self._manager.all_steps():
       return  # the same step of the same run: the same bits
     host = to_host(tree)
+    facts = {'digest': digest(host), 'leaves': _described(tree), **meta}
+    facts = json.loads(json.dumps(facts))  # as it will be read
     args = self._ocp.args
     with _told(f'checkpoint {step}'):
       self._manager.save(
         step,
         args=args.Composite(
-          state=args.StandardSave(host),
-          meta=args.JsonSave({'digest': digest(host), **meta}),
+          state=args.StandardSave(_numbered(host)),
+          meta=args.JsonSave({'seal': _seal(facts), **facts}),
         ),
       )
 
@@ -150,21 +192,26 @@ class Checkpoints:
       A `Restored`, its leaves numpy arrays (typed keys wrapped again), or None
       when there is no good checkpoint. A bad one is logged and moved aside to
       `<directory>.damaged`: what cannot be read now may be readable later.
+
+    Raises:
+      CheckpointError: If a good one holds other leaves than the template.
     """
-    args = self._ocp.args
     for step in sorted(self._manager.all_steps(), reverse=True):
       try:
         meta = self.meta(step)
+        if 'seal' in meta and meta.pop('seal') != _seal(meta):
+          raise ValueError('its facts are not what was written')
         shapes = template(meta)
-        found = self._manager.restore(
-          step,
-          args=args.Composite(
-            state=args.StandardRestore(jax.tree.map(_host_zeros, shapes))
-          ),
-        )['state']
-        if digest(found) != meta.pop('digest'):
+        expected, stored = _described(shapes), meta.pop('leaves', None)
+        if stored is not None and stored != expected:
+          raise CheckpointError(_other_program(step, stored, expected))
+        tree = self._read(step, shapes, numbered=stored is not None)
+        known = {digest(tree)} if stored else {digest(tree), _old_digest(tree)}
+        if meta.pop('digest') not in known:
           raise ValueError('its digest does not match its content')
-        return Restored(step, jax.tree.map(_wrap, found, shapes), meta)
+        return Restored(step, jax.tree.map(_wrap, tree, shapes), meta)
+      except CheckpointError:
+        raise
       except Exception as error:  # whatever is wrong with it, go back one
         line = str(error).strip().splitlines() or [type(error).__name__]
         logging.warning(
@@ -175,6 +222,20 @@ class Checkpoints:
           self._set_aside(step),
         )
     return None
+
+  def _read(self, step: int, shapes: PyTree, numbered: bool) -> PyTree:
+    """The leaves of a step as numpy arrays, unverified."""
+    host = jax.tree.map(_host_zeros, shapes)
+    wanted = _numbered(host) if numbered else host
+    args = self._ocp.args
+    found = self._manager.restore(
+      step, args=args.Composite(state=args.StandardRestore(wanted))
+    )['state']
+    if not numbered:
+      return found
+    leaves, structure = jax.tree.flatten(host)
+    leaves = [found.get(_number(i), x) for i, x in enumerate(leaves)]
+    return jax.tree.unflatten(structure, leaves)
 
   def set_aside(self) -> None:
     """Moves every checkpoint to `<directory>.damaged`: none is of use."""
@@ -220,6 +281,29 @@ def _told(what: str):
   except Exception as error:  # of many kinds, by backend and fault
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     raise CheckpointError(f'{what} cannot be written: {line[:300]}') from error
+
+
+_UNFINISHED = '.orbax-checkpoint-tmp'  # what orbax calls it until it is whole
+
+
+def _number(index: int) -> str:
+  return f'{index:06d}'
+
+
+def _numbered(host: PyTree) -> dict[str, np.ndarray]:
+  """The leaves that have entries; one at least, as orbax stores no nothing."""
+  leaves = [(_number(i), x) for i, x in enumerate(jax.tree.leaves(host))]
+  return dict([x for x in leaves if x[1].size] or [('none', np.zeros(1))])
+
+
+def _other_program(step: int, stored: dict, expected: dict) -> str:
+  names = {**stored, **expected}
+  name = next(n for n in names if stored.get(n) != expected.get(n))
+  return (
+    f'checkpoint {step} holds {name} as {stored.get(name, "nothing")}, '
+    f'expected {expected.get(name, "nothing")}: it is of another program, or '
+    'of another random number generator (jax_default_prng_impl)'
+  )
 
 
 def _is_key(x: Any) -> bool:

@@ -10,8 +10,8 @@ holds; records after it are computed again and written over themselves.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -20,31 +20,15 @@ from etils import epath
 from jaxtyping import PyTree
 
 from framework.run import job as job_lib
-from framework.run import plan as plan_lib
-from framework.run import results, sweep
+from framework.run import layouts, results, sweep
 from framework.run.checkpoint import Checkpoints, to_host
-from framework.run.job import Arm, Job, Unit
+from framework.run.job import Arm, Job, Options, Unit
+from framework.run.layouts import agree
 from framework.run.plan import Plan
 from framework.run.progress import Progress
 from framework.run.sweep import Lanes
 
 __all__ = ['Arm', 'Job', 'Options', 'Outcome', 'next_chunk', 'run']
-
-
-class Options(NamedTuple):
-  """How it is computed; may differ on every relaunch."""
-
-  batching: str = 'auto'
-  lanes_per_call: int = 0
-  model_devices: int = 1  # that a lane is spread over
-  checkpoint_every_secs: float = 300.0
-  keep: int = 2
-  on_nan: str = 'freeze'  # or 'stop', 'continue'
-  chunk_secs: float = 1.0
-  chunk_stops: int = 32
-  profile: tuple[int, int] | None = None  # steps of the first block
-  stop_requested: Callable[[], bool] = lambda: False
-  listener: Callable[..., None] | None = None  # (structure, times, records)
 
 
 class Outcome(NamedTuple):
@@ -121,21 +105,13 @@ class _Run:
   """One call of `run`: what its methods share."""
 
   def __init__(self, job, workdir, options: Options, progress: Progress):
-    job_lib.check(job)
-    _check(options)
+    self.observed = job_lib.check(job)
+    job_lib.check_options(options)
     self.options, self.progress = options, progress
-    self.layout = job.layout
+    self.job, self.layout = job, job.layout
     self.times = np.asarray(job.layout.times, np.int32)
     self.arms, self.grids = list(job.arms), job_lib.grids(job)
-    self.writes = jax.process_index() == 0
-    self.store = None
-    if self.writes:
-      self.store = results.Records(
-        workdir,
-        self.layout,
-        job_lib.variables(job),
-        job_lib.attributes(job),
-      )
+    self.store: results.Records | None = None
     self.checkpoints = Checkpoints(
       epath.Path(workdir) / 'checkpoints', options.keep
     )
@@ -150,9 +126,17 @@ class _Run:
     """Every unit in turn, from where the newest good checkpoint stands."""
     status = 'done'
     try:
-      restored = self.unless_lost(self.checkpoints.restore(self.template))
+      lanes = self.options.lanes_per_call
+      chosen = [self.choose(i, lanes) for i in range(len(self.arms))]
+      restored = self.checkpoints.restore(
+        lambda meta: layouts.template(self.arms, self.grids, self.layout, meta)
+      )
+      stored = restored.meta['plans'] if restored else None
+      self.plans = layouts.lay_out(chosen, stored)
+      self.open_store()
+      if restored and self.lost(restored.meta.get('written', ())):
+        restored, self.plans = None, layouts.lay_out(chosen, None)
       meta = restored.meta if restored else {'unit': 0, 't': 0, 'record': 0}
-      self.plans = self.lay_out(meta.get('plans'))
       self.diverged = meta.get('diverged', 0)
       units = job_lib.units(self.layout, self.plans)
       before = sum(u.lanes for u in units[: meta['unit']]) * self.steps
@@ -188,10 +172,10 @@ class _Run:
     """One block of lanes from its start (or a checkpoint) to the last time."""
     arm, plan = self.arms[unit.structure], self.plans[unit.structure]
     self.progress.stop_clock()
-    hp = _padded(self.grids[unit.structure], unit.points, plan.points)
+    hp = layouts.padded(self.grids[unit.structure], unit.points, plan.points)
     program = self.program(unit.structure, plan, hp)
     keys = program.seed_keys(
-      _repeat_last(list(self.layout.seeds)[unit.seeds], plan.seeds)
+      layouts.repeat_last(list(self.layout.seeds)[unit.seeds], plan.seeds)
     )
     problem, lanes = program.start(keys, hp, program.place(arm.data))
     t = record = 0
@@ -231,7 +215,7 @@ class _Run:
       budget = max(
         1, min(10 * steps, steps * self.options.chunk_secs / seconds)
       )
-      budget = int(_agree(float(budget)))  # one dtype on all processes
+      budget = int(agree(float(budget)))  # one dtype on all processes
       self.progress.advanced(unit.lanes * steps, self.label(unit))
       status = self.verdict(unit, lanes)
       if status == 'done' and self.stop_asked():
@@ -253,20 +237,29 @@ class _Run:
       self.save(place, lanes, wait=True, diverged=self.diverged - self.dead)
     return status
 
-  def unless_lost(self, restored):
-    """A checkpoint, unless records that it covers are gone."""
-    if restored is None:
-      return None
-    lost = results.missing(self.workdir, restored.meta.get('written', ()))
-    if not _agree(len(lost), any_process=True):
-      return restored
+  def open_store(self) -> None:
+    """Makes the store: its chunks are of the lanes that a call has."""
+    if jax.process_index() == 0:
+      self.store = results.Records(
+        self.workdir,
+        self.layout,
+        self.observed,
+        job_lib.attributes(self.job),
+        [(p.seeds, p.points) for p in self.plans],
+      )
+
+  def lost(self, written: Sequence[str]) -> bool:
+    """Whether records are gone that a checkpoint covers; then it is moved."""
+    gone = results.missing(self.workdir, written)
+    if not agree(len(gone), any_process=True):
+      return False
     logging.warning(
       '%d chunks of the records are gone (%s ...): starting from the beginning',
-      len(lost),
-      lost[0] if lost else 'seen by another process',
+      len(gone),
+      gone[0] if gone else 'seen by another process',
     )
     self.checkpoints.set_aside()
-    return None
+    return True
 
   def shrink(self, index: int, units: list[Unit], restored) -> bool:
     """Halves the lanes of a call that does not fit, if none has run yet."""
@@ -286,14 +279,13 @@ class _Run:
 
   def choose(self, structure: int, lanes: int) -> Plan:
     """The layout of a setting with at most so many lanes a call."""
-    arm, grid = self.arms[structure], self.grids[structure]
-    return plan_lib.choose(
-      plan_lib.sizes(arm.system, grid, arm.data),
-      len(self.layout.seeds),
-      self.layout.points,
-      batching=self.options.batching,
-      lanes_per_call=lanes,
-      model=self.options.model_devices,
+    return layouts.choose(
+      self.arms[structure],
+      self.grids[structure],
+      self.layout,
+      lanes,
+      self.options.batching,
+      self.options.model_devices,
     )
 
   def alive(self, unit: Unit, lanes: Lanes) -> np.ndarray:
@@ -341,6 +333,8 @@ class _Run:
   def save(self, place, lanes, *, wait: bool, diverged: int | None = None):
     """Saves the state that the records on disk lead up to."""
     unit, t = place['unit'], place['t']
+    if self.store:
+      self.store.flush()
     self.checkpoints.save(
       unit * (self.steps + 1) + t + 1,
       lanes,
@@ -348,7 +342,7 @@ class _Run:
         **place,
         'plans': [p._asdict() for p in self.plans],
         'diverged': self.diverged if diverged is None else diverged,
-        'written': results.chunks(self.workdir),
+        'written': sorted(self.store.written) if self.store else [],
       },
     )
     if wait:
@@ -358,11 +352,11 @@ class _Run:
   def due(self) -> bool:
     """Whether it is time for a checkpoint (process 0 decides)."""
     passed = time.monotonic() - self.saved_at
-    return bool(_agree(passed >= self.options.checkpoint_every_secs))
+    return bool(agree(passed >= self.options.checkpoint_every_secs))
 
   def stop_asked(self) -> bool:
     """Whether any process has been asked to stop."""
-    return bool(_agree(self.options.stop_requested(), any_process=True))
+    return bool(agree(self.options.stop_requested(), any_process=True))
 
   def trace(self, index: int, t: int) -> None:
     """Starts and stops the profiler around the asked-for steps."""
@@ -403,96 +397,3 @@ class _Run:
       )
       self._made = (structure, made)
     return self._made[1]
-
-  def lay_out(self, stored: Sequence[dict] | None) -> list[Plan]:
-    """The plan of each setting: as stored with the checkpoint, or chosen."""
-    chosen = [
-      _same(self.choose(i, self.options.lanes_per_call))
-      for i in range(len(self.arms))
-    ]
-    if not stored:
-      return chosen
-    now = len(jax.devices()), self.options.model_devices
-    kept = [plan_lib.relaid(Plan(**p), *now) for p in stored]
-    for old, new, now in zip(stored, kept, chosen, strict=True):
-      if new != Plan(**old) or new != now:
-        logging.warning(
-          'the run began with lanes laid out as %s; it goes on as %s (asked '
-          'for now: %s); where these differ the last bits may too',
-          tuple(old.values()),
-          tuple(new),
-          tuple(now),
-        )
-        break
-    return kept
-
-  def template(self, meta: dict) -> PyTree:
-    """Shapes of the lanes that a checkpoint with these facts holds."""
-    plans = [Plan(**p) for p in meta['plans']]
-    structure = job_lib.units(self.layout, plans)[meta['unit']].structure
-    arm, grid = self.arms[structure], self.grids[structure]
-    plan = plans[structure]
-    lanes = Lanes(
-      jax.eval_shape(
-        lambda k: job_lib.start(arm, grid, k)[1], jax.random.key(0)
-      ),
-      *(_shape(bool), _shape(np.int32)),
-    )
-    return jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(
-        (plan.seeds, plan.points) + x.shape, x.dtype
-      ),
-      lanes,
-    )
-
-
-def _check(options: Options) -> None:
-  """Refuses what would go wrong later and less clearly."""
-  if options.on_nan not in ('freeze', 'stop', 'continue'):
-    raise ValueError(
-      f'on_nan is {options.on_nan!r}, expected freeze, stop or continue'
-    )
-  if options.chunk_stops < 1:
-    raise ValueError(f'chunk_stops is {options.chunk_stops}, expected >= 1')
-
-
-def _agree(value: Any, any_process: bool = False) -> Any:
-  """One value for all processes: process 0's, or whether any has it."""
-  if jax.process_count() == 1:
-    return value
-  from jax.experimental import multihost_utils
-
-  if any_process:
-    return np.any(multihost_utils.process_allgather(np.asarray(value)))
-  return multihost_utils.broadcast_one_to_all(np.asarray(value))
-
-
-def _shape(dtype: Any) -> Any:
-  return jax.ShapeDtypeStruct((), dtype)
-
-
-def _same(plan: Plan) -> Plan:
-  """Process 0's plan: it depends on memory, which may differ between hosts."""
-  sides = ('seed', 'point')
-  values = plan._asdict() | {'sharded': sides.index(plan.sharded)}
-  found = _agree(np.array([int(x) for x in values.values()]))
-  agreed: dict[str, Any] = {
-    name: int(x) for name, x in zip(values, found, strict=True)
-  }
-  return Plan(**agreed)._replace(sharded=sides[agreed['sharded']])
-
-
-def _padded(grid: PyTree, points: slice, size: int) -> PyTree:
-  """The block's points of each swept hp, the last repeated up to `size`."""
-  return jax.tree.map(
-    lambda x: (
-      np.asarray(_repeat_last(list(x[points]), size), x.dtype)
-      if np.ndim(x)
-      else x
-    ),
-    grid,
-  )
-
-
-def _repeat_last(values: list, size: int) -> list:
-  return values + [values[-1]] * (size - len(values))

@@ -3,14 +3,15 @@
 import json
 import os
 import platform
-import subprocess
-import sys
-import time
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from absl import logging
 from etils import epath
+
+from framework.run import environment as environment_lib
+from framework.run.environment import facts
 
 __all__ = ['Workdir', 'WorkdirError', 'facts', 'write_text']
 
@@ -62,7 +63,11 @@ class Workdir:
       raise WorkdirError(f'{path} is damaged: {error}') from None
 
   def claim(
-    self, identity: Mapping[str, Any], resume: str, differences
+    self,
+    identity: Mapping[str, Any],
+    resume: str,
+    differences: Callable[[Any, Any], Sequence[str]],
+    environment: Mapping[str, Any] | None = None,
   ) -> bool:
     """Takes the directory for a run of this identity.
 
@@ -71,21 +76,24 @@ class Workdir:
       resume: 'auto' goes on with a run of the same identity; 'must' wants one
         there; 'never' moves an old run aside and starts afresh.
       differences: (old config, new config) -> lines, for the message.
+      environment: `environment.identity()`, written to config.json; not
+        compared when None, or with a run that was begun without.
 
     Returns:
       Whether an earlier run goes on.
 
     Raises:
-      WorkdirError: If the directory holds another run, or something else, or
-        is in use by another process, or cannot be written.
+      WorkdirError: If the directory holds another run, or one whose bits could
+        not be right in this environment, or something else, or is in use by
+        another process, or cannot be written.
     """
     try:
-      return self._claim(identity, resume, differences)
+      return self._claim(identity, resume, differences, environment)
     except OSError as error:
       reason = error.strerror or error
       raise WorkdirError(f'cannot write in {self.path}: {reason}') from None
 
-  def _claim(self, identity, resume, differences) -> bool:
+  def _claim(self, identity, resume, differences, environment) -> bool:
     if self.path.exists() and not self.path.is_dir():
       raise WorkdirError(f'{self.path} is not a directory')
     if self.path.exists():
@@ -103,18 +111,39 @@ class Workdir:
     if old is not None and resume == 'never':
       self._move_aside()
       old = None
-    # By content too: the file may have been edited since.
-    if old is not None and old != json.loads(json.dumps(identity)):
-      lines = '; '.join(differences(old['config'], identity['config']))
-      raise WorkdirError(
-        f'{self.path} holds a run of another config ({lines}): choose another '
-        '--workdir, or --resume=never to start afresh'
-      )
+    if old is not None:
+      before = old.pop('environment', {})
+      # By content too: the file may have been edited since.
+      if old != json.loads(json.dumps(identity)):
+        lines = '; '.join(differences(old['config'], identity['config']))
+        raise WorkdirError(
+          f'{self.path} holds a run of another config ({lines}): choose '
+          'another --workdir, or --resume=never to start afresh'
+        )
+      self._compare(before, environment or {})
     self.path.mkdir(parents=True, exist_ok=True)
     self.lock()
     if old is None:
-      self.write('config.json', identity)
+      extra = {'environment': environment} if environment else {}
+      self.write('config.json', {**identity, **extra})
     return old is not None
+
+  def _compare(self, before: Mapping, now: Mapping) -> None:
+    """Refuses, or says, that a run is to go on in another environment."""
+    exact, close = environment_lib.changes(before, json.loads(json.dumps(now)))
+    if exact:
+      raise WorkdirError(
+        f'{self.path} holds a run that drew other numbers or rounded otherwise '
+        f'({"; ".join(exact)}): set that as it was, or --resume=never to start '
+        'afresh'
+      )
+    if close:
+      logging.warning(
+        'the run in %s goes on in another environment (%s): its last bits may '
+        'differ from there',
+        self.path,
+        '; '.join(close),
+      )
 
   def _move_aside(self) -> None:
     number = 1
@@ -129,6 +158,8 @@ class Workdir:
   def lock(self) -> None:
     """Makes sure that no other process writes here (local paths only).
 
+    The directory is let go of by `unlock`, or when this object is no more.
+
     Raises:
       WorkdirError: Naming the process that does.
     """
@@ -136,23 +167,21 @@ class Workdir:
       return
     import fcntl
 
-    self._lock = open(self.path / '.lock', 'a+')  # noqa: SIM115
+    number = os.open(self.path / '.lock', os.O_RDWR | os.O_CREAT, 0o666)
     try:
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-      self._lock.seek(0)
-      owner = self._lock.read().strip() or 'another process'
-      self._lock.close()
-      self._lock = None
+      owner = os.read(number, 1000).decode().strip() or 'another process'
+      os.close(number)
       raise WorkdirError(f'{self.path} is in use by {owner}') from None
-    self._lock.truncate(0)
-    self._lock.write(f'process {os.getpid()} on {platform.node()}')
-    self._lock.flush()
+    os.truncate(number, 0)
+    os.write(number, f'process {os.getpid()} on {platform.node()}'.encode())
+    self._lock = weakref.finalize(self, os.close, number)
 
   def unlock(self) -> None:
     """Lets go of the directory."""
     if self._lock is not None:
-      self._lock.close()
+      self._lock()
       self._lock = None
 
   def write(self, name: str, content: Mapping[str, Any] | str) -> None:
@@ -169,60 +198,3 @@ class Workdir:
 
 # What a run killed before it had a config.json may leave.
 _OWN = {'.lock', 'log.txt', '.config.json.partial'}
-
-
-def facts(argv: Sequence[str]) -> dict[str, Any]:
-  """Where and with what a run is computed, for run.json.
-
-  Args:
-    argv: The command line.
-
-  Returns:
-    Versions, devices, git state, argv, start time.
-  """
-  import jax
-
-  packages = (
-    'jax',
-    'jaxlib',
-    'flax',
-    'optax',
-    'chex',
-    'orbax-checkpoint',
-    'numpy',
-    'training-dynamics',
-  )
-  devices = jax.devices()
-  return {
-    'argv': list(argv),
-    'started': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
-    'python': sys.version.split()[0],
-    'versions': {p: _version(p) for p in packages},
-    'platform': devices[0].platform,
-    'device_kind': devices[0].device_kind,
-    'devices': len(devices),
-    'processes': jax.process_count(),
-    'x64': bool(jax.config.values['jax_enable_x64']),
-    'prng': str(jax.config.values['jax_default_prng_impl']),
-    'git': _git(),
-  }
-
-
-def _version(package: str) -> str:
-  try:
-    return metadata.version(package)
-  except metadata.PackageNotFoundError:
-    return 'not installed'
-
-
-def _git() -> str:
-  """Commit of the source, with '+changes' if it is not clean."""
-  here = os.path.dirname(os.path.abspath(__file__))
-  git = ['git', '-C', here]
-  try:
-    run = {'capture_output': True, 'text': True, 'check': True, 'timeout': 10}
-    head = subprocess.run([*git, 'rev-parse', 'HEAD'], **run).stdout.strip()
-    state = subprocess.run([*git, 'status', '--porcelain'], **run).stdout
-    return head + ('+changes' if state.strip() else '')
-  except (OSError, subprocess.SubprocessError):
-    return 'unknown'

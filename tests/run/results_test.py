@@ -1,12 +1,8 @@
 import csv
 import io
-import itertools
-import math
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
 from framework.run import results as lib
 from framework.run.results import Layout, Records, Variable
@@ -40,6 +36,7 @@ def fill(where):
     for name, v in VARIABLES.items():
       times = slice(0, 4) if v.timed else None
       store.write(s, slice(0, 6), slice(0, 2), {name: block(s, name)}, times)
+  store.flush()
   return store
 
 
@@ -70,6 +67,7 @@ def test_what_is_not_written_is_nan(tmp_path):
   store.write(
     0, slice(1, 2), slice(0, 1), {'loss': np.ones((1, 1, 1))}, slice(2, 3)
   )
+  store.flush()
   found = lib.open(tmp_path)
   assert int(np.isfinite(found['loss']).sum()) == 1
   assert found['loss'][0, 0, 0, 1, 0, 2] == 1
@@ -104,12 +102,6 @@ def test_an_array_of_another_shape_is_refused(tmp_path):
     Records(tmp_path, LAYOUT._replace(times=np.arange(5)), VARIABLES)
 
 
-@pytest.mark.parametrize('name', ['seed', 'time', 'eta', 'rule'])
-def test_an_observation_called_like_an_axis_is_refused(tmp_path, name):
-  with pytest.raises(ValueError, match=f'observation {name} has the name of'):
-    Records(tmp_path, LAYOUT, {name: Variable((), timed=False)})
-
-
 @pytest.mark.parametrize(
   'values, want',
   [
@@ -136,6 +128,7 @@ def test_without_axes_there_are_seeds_and_time(tmp_path):
   store = Records(tmp_path, layout, {'x': Variable((), True)})
   x = np.arange(6.0).reshape(3, 1, 2)
   store.write(0, slice(0, 1), slice(0, 3), {'x': x}, slice(0, 2))
+  store.flush()
   found = lib.open(tmp_path)
   assert found['x'].dims == ('seed', 'time')
   np.testing.assert_array_equal(found['x'], x[:, 0])
@@ -151,46 +144,6 @@ def test_structures_in_c_order():
   assert LAYOUT.points == 6
 
 
-@settings(deadline=None)
-@given(st.lists(st.integers(1, 5), max_size=4), st.data())
-def test_boxes_tile_a_range_in_order(shape, data):
-  size = math.prod(shape)
-  start = data.draw(st.integers(0, size - 1))
-  stop = data.draw(st.integers(start + 1, size))
-  boxes = list(lib._boxes(start, stop, shape))
-  index = np.arange(size).reshape(shape)
-  covered = np.concatenate([np.ravel(index[b]) for b in boxes])
-  np.testing.assert_array_equal(covered, np.arange(start, stop))
-  assert len(boxes) <= max(1, 2 * len(shape) - 1)
-
-
-@settings(max_examples=6, deadline=None)
-@given(cuts=st.sets(st.integers(1, 23)), seeds=st.integers(1, 3))
-def test_blocks_of_any_size_make_the_same_results(
-  tmp_path_factory, cuts, seeds
-):
-  shape = (2, 3, 4)
-  axes = {f'a{i}': np.arange(float(n)) for i, n in enumerate(shape)}
-  layout = Layout({}, axes, range(seeds), np.arange(5))
-  where = tmp_path_factory.mktemp('blocks')
-  store = Records(where, layout, {'x': Variable((), True)})
-  x = np.random.default_rng(0).normal(size=(seeds, 24, 5))
-  edges = [0, *sorted(cuts), 24]
-  for start, stop in itertools.pairwise(edges):
-    for s in range(seeds):
-      part = x[s : s + 1, start:stop]
-      for times in (slice(0, 2), slice(2, 5)):
-        store.write(
-          0,
-          slice(start, stop),
-          slice(s, s + 1),
-          {'x': part[..., times]},
-          times,
-        )
-  want = np.moveaxis(x, 0, 1).reshape(*shape, seeds, 5)
-  np.testing.assert_array_equal(lib.open(where)['x'], want)
-
-
 def test_csv_has_a_row_a_lane(tmp_path):
   store = fill(tmp_path)
   nan = np.full((1, 1), np.nan)
@@ -200,6 +153,7 @@ def test_csv_has_a_row_a_lane(tmp_path):
   store.write(0, slice(0, 1), slice(0, 1), {'loss': lost}, slice(0, 4))
   none = np.full((1, 1, 4), np.nan)
   store.write(3, slice(5, 6), slice(1, 2), {'loss': none}, slice(0, 4))
+  store.flush()
   text = lib.to_csv(lib.open(tmp_path))
   rows = list(csv.DictReader(io.StringIO(text)))
   assert len(rows) == 4 * 6 * 2

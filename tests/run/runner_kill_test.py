@@ -22,7 +22,7 @@ jax.config.update('jax_num_cpu_devices', 2)
 jax.config.update('jax_enable_x64', True)
 jax.config.update('jax_compilation_cache_dir', sys.argv[4])
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-from framework.run import checkpoint, results
+from framework.run import checkpoint, records
 from tests.run import jobs
 
 kind, count, where = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -31,29 +31,28 @@ calls = 0
 def die():
   os.kill(os.getpid(), signal.SIGKILL)
 
-def write(self, structure, points, seeds, values, times=None):
+def put(self, place, times, values):
   global calls
   calls += 1
-  if kind == 'records' and calls == count:
+  if calls == count:
     values = dict(list(values.items())[:len(values) // 2 + 1])
-  original_write(self, structure, points, seeds, values, times)
-  if kind == 'records' and calls == count:
+  original_put(self, place, times, values)
+  if calls == count:
     die()
 
 def save(self, step, tree, meta):
   global calls
   calls += 1
   original_save(self, step, tree, meta)
-  if kind == 'checkpoint' and calls == count:
+  if calls == count:
     time.sleep(0.004 * (count - 1))
     die()
 
-original_write, results.Records.write = results.Records.write, write
-original_save, checkpoint.Checkpoints.save = checkpoint.Checkpoints.save, save
+original_put, original_save = records.Records._put, checkpoint.Checkpoints.save
+if kind == 'records':
+  records.Records._put = put
 if kind == 'checkpoint':
-  results.Records.write = original_write
-else:
-  checkpoint.Checkpoints.save = original_save
+  checkpoint.Checkpoints.save = save
 job = jobs.grid_job()
 print(jobs.go(job, where, batching='map', chunk_stops=3, lanes_per_call=6,
               checkpoint_every_secs=0))

@@ -11,12 +11,12 @@ from framework.run.signals import StopRequest
 WAIT = """
 import time
 from framework.run.signals import StopRequest
-stop = StopRequest().install()
-print('ready', stop(), flush=True)
-while not stop():
-  time.sleep(0.01)
-print('asked', flush=True)
-time.sleep(60)
+with StopRequest() as stop:
+  print('ready', stop(), flush=True)
+  while not stop():
+    time.sleep(0.01)
+  print('asked', flush=True)
+  time.sleep(60)
 """
 
 
