@@ -51,7 +51,7 @@ class Abc(NamedTuple):
 
 
 class Invariants(NamedTuple):
-  """What a parametrisation is up to symmetry."""
+  """A parametrisation up to symmetry."""
 
   alpha: tuple[Exponent, ...]  # W^l starts at size n^-α
   gamma: tuple[Fraction, ...]  # a step moves W^l by n^-γ times its gradient

@@ -34,7 +34,7 @@ class Drawn(NamedTuple):
 
 
 def factor(law: str, fan_in: float, fan_out: float) -> float:
-  """What a law says of the deviation, up to a number.
+  """The deviation by a law, up to a number.
 
   Args:
     law: One of `LAWS`.

@@ -19,7 +19,7 @@ __all__ = ['attend', 'attention_fn', 'logit_scale']
 
 
 def logit_scale(head_dim: int, base_head_dim: int) -> float:
-  """What q·k is multiplied by.
+  """The scale of attention logits.
 
       √d_0 / d,   1/√d_0 at d = d_0
 

@@ -1,4 +1,4 @@
-"""What muP multiplies: start, forward pass, learning rate, decay, Adam's ε.
+"""The multipliers of muP: start, forward pass, rate, weight decay, Adam's ε.
 
 All are ratios of widths, so at the base width everything is 1 and the network
 is the one that you had. In Table 8 of TP5, relative to the base,

@@ -1,4 +1,4 @@
-"""What an axis of a tensor is for, read off the flax module that it belongs to.
+"""The part of each axis of a tensor, read off the flax module that it is in.
 
 flax kernels are (..., in, out), those of general dense layers (*in, *out) and
 embeddings (vocabulary, width); a transposed convolution may have (..., out,
@@ -77,7 +77,7 @@ class Seen(NamedTuple):
 
 
 class Watched(NamedTuple):
-  """What was seen while modules ran."""
+  """Tensors and wrappers that were seen while modules ran."""
 
   tensors: dict[str, Seen]  # by path
   wrappers: dict[str, Any]  # WeightNorm, SpectralNorm, by the path of the layer
@@ -191,14 +191,14 @@ def watched() -> Iterator[Watched]:
     out = call(*args, **kwargs)
     if module.scope is None:
       return out
-    letters = getattr(module, 'einsum_str', None)
-    if isinstance(module, nn.Einsum) and context.method_name != '__call__':
-      return out  # its letters may come with the call
-    if isinstance(module, nn.Einsum) and letters is None:
-      letters = kwargs['einsum_str'] if 'einsum_str' in kwargs else args[1]
+    letters = ''
+    if isinstance(module, nn.Einsum):
+      if context.method_name != '__call__':
+        return out  # its letters may come with the call
+      letters = module.einsum_str or kwargs.get('einsum_str') or args[1]
     for name, value in module.variables.get('params', {}).items():
       leaves = jax.tree.leaves(value)  # of a box with metadata the one inside
-      if not isinstance(value, Mapping) and hasattr(leaves[0], 'shape'):
+      if leaves and not isinstance(value, Mapping):
         found = _seen(module, name, tuple(leaves[0].shape), letters)
         if found is not None:
           seen.tensors['/'.join((*module.path, name))] = found
@@ -210,9 +210,7 @@ def watched() -> Iterator[Watched]:
     yield seen
 
 
-def _seen(
-  module: Any, name: str, shape: _Shape, letters: str | None
-) -> Seen | None:
+def _seen(module: Any, name: str, shape: _Shape, letters: str) -> Seen | None:
   """A tensor of one of flax's own layers, else None."""
   scale = isinstance(module, nn.WeightNorm)
   initializer = getattr(module, 'scale_init' if scale else f'{name}_init', None)
@@ -229,9 +227,7 @@ def _seen(
   return Seen(role, shape, size)
 
 
-def _axes(
-  module: Any, name: str, rank: int, letters: str | None
-) -> Role | None:
+def _axes(module: Any, name: str, rank: int, letters: str) -> Role | None:
   """The axes of a tensor of one of flax's own layers, else None."""
   every = tuple(range(rank))
   last, usual = every[-1:], (every[-2:-1], every[-1:])
@@ -252,7 +248,7 @@ def _axes(
     into, own = every[batch:out], every[:batch] + every[out:]
     return Role(into, own, drawn=(every[:out], every[out:]) if batch else None)
   if isinstance(module, nn.Einsum):
-    return _einsum(letters or '', rank)._replace(drawn=usual)
+    return _einsum(letters, rank)._replace(drawn=usual)
   if isinstance(module, nn.ConvTranspose) and module.transpose_kernel:
     return Role(last, every[-2:-1], drawn=usual)
   # Dense layers, convolutions, and what recurrent cells are made of. Axes of a

@@ -7,6 +7,7 @@ from fractions import Fraction
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from framework.evidence import fits
@@ -260,7 +261,13 @@ def test_a_shift_is_the_same_run_at_every_width(width, optimizer):
   # The last is no symmetry: the learning rates are left as they were.
   cases = (mup, named['muP shifted'], moved, moved._replace(c=mup.c))
   net = abc_dynamics.system(
-    abc_dynamics.Structure(width, cases, optimizer, dtype=jnp.float64)
+    abc_dynamics.Structure(
+      width,
+      cases,
+      abc_dynamics.adam if optimizer == 'adam' else optax.identity,
+      optimizer == 'adam',
+      dtype=jnp.float64,
+    )
   )
 
   @jax.jit

@@ -137,7 +137,7 @@ def judged(activation, depth, widths, optimizer, rates, zero, **how):
       assert lines or (rate < 1e-3 and coordinates.unseen(check)), where
       # It is not a close thing.
       start = rule == 'readout starts as in sp'
-      if lines:
+      if lines and rate > 1e-4:
         assert coordinates.steepest(check) > (0.1 if start else 0.3), where
     # The output is always seen.
     assert not any('output' in line for line in coordinates.unseen(check))
