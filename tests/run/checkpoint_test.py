@@ -8,7 +8,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from framework.run.checkpoint import Checkpoints, digest, to_host
+from framework.run import checkpoint
+from framework.run.checkpoint import (
+  CheckpointError,
+  Checkpoints,
+  digest,
+  to_host,
+)
 
 # A failed restore leaves orbax's threads with a closed event loop.
 pytestmark = pytest.mark.filterwarnings(
@@ -226,6 +232,7 @@ def test_a_folder_that_was_not_committed_is_ignored(two_steps, tmp_path):
     {'a': np.zeros(4), 'c': np.zeros(3)},  # a name
     {'a': np.zeros(3), 'b': np.zeros(4)},  # where one leaf ends
     {'a': np.zeros(4), 'b': -np.zeros(3)},  # a sign of zero
+    {'a': np.zeros(4), 'b': np.zeros((1, 3))},  # an axis of one
   ],
 )
 def test_the_digest_sees_every_difference(other):
@@ -237,6 +244,108 @@ def test_the_digest_sees_every_difference(other):
 def test_the_digest_does_not_see_the_memory_layout():
   x = np.arange(6.0).reshape(2, 3)
   assert digest({'x': x}) == digest({'x': np.asfortranarray(x)})
+
+
+def test_the_digest_tells_a_scalar_from_an_array_of_one():
+  assert digest({'x': np.zeros(())}) != digest({'x': np.zeros(1)})
+
+
+def old_save(opened, step, tree, meta):
+  """As an earlier version did: by name, with a digest and no seal."""
+  host, args = to_host(tree), opened._ocp.args
+  facts = {'digest': checkpoint._old_digest(host), **meta}
+  opened._manager.save(
+    step,
+    args=args.Composite(
+      state=args.StandardSave(host), meta=args.JsonSave(facts)
+    ),
+  )
+  opened.wait()
+
+
+def test_a_checkpoint_of_an_earlier_version_comes_back(checkpoints):
+  old_save(checkpoints, 1, state(), {'t': 12})
+  found = checkpoints.restore(shapes)
+  assert found.step == 1 and found.meta == {'t': 12}
+  same(found.tree, state())
+
+
+def test_leaves_without_entries_and_nothing_else(checkpoints):
+  tree = {'none': np.zeros((0, 3), np.float32), 'x': jnp.arange(3)}
+  checkpoints.save(1, tree, {})
+  checkpoints.save(2, {'none': np.zeros((3, 0))}, {})
+  checkpoints.save(3, {}, {})
+  checkpoints.wait()
+  assert checkpoints.restore(lambda _: {}).tree == {}
+  checkpoints._manager.delete(3)
+  found = checkpoints.restore(lambda _: {'none': np.zeros((3, 0))})
+  assert found.tree['none'].shape == (3, 0)
+  checkpoints._manager.delete(2)
+  found = checkpoints.restore(lambda _: jax.eval_shape(lambda: tree))
+  assert found.tree['none'].shape == (0, 3)
+  assert found.tree['none'].dtype == np.float32
+  np.testing.assert_array_equal(found.tree['x'], [0, 1, 2])
+
+
+def test_names_that_look_alike_are_kept_apart(checkpoints, caplog):
+  tree = {'a.b': np.ones(2), 'a': {'b': np.zeros(2)}, 'a/b': np.full(2, 3.0)}
+  checkpoints.save(1, tree, {})
+  checkpoints.wait()
+  found = checkpoints.restore(lambda _: jax.tree.map(np.empty_like, tree))
+  same(found.tree, tree)
+  assert not caplog.text
+
+
+@pytest.mark.parametrize(
+  'other, message',
+  [
+    ({'key': jax.random.key(0, impl='rbg')}, r"\['key'\] as key<fry>\[\], exp"),
+    ({'key': jnp.zeros(2)}, r'as key<fry>\[\], expected float64\[2\]'),
+    ({'other': jnp.zeros(2)}, r"\['key'\] as key<fry>\[\], expected nothing"),
+    (
+      {'key': jax.random.key(0), 'x': jnp.zeros(2)},
+      r"\['x'\] as nothing, expected float64\[2\]",
+    ),
+  ],
+)
+def test_one_of_another_program_is_not_called_damaged(
+  checkpoints, caplog, other, message
+):
+  checkpoints.save(1, {'key': jax.random.key(0)}, {})
+  checkpoints.wait()
+  with pytest.raises(CheckpointError, match=message):
+    checkpoints.restore(lambda _: jax.eval_shape(lambda: other))
+  assert not caplog.text
+  found = checkpoints.restore(lambda _: {'key': jax.random.key(1)})
+  same(found.tree, {'key': jax.random.key(0)})
+
+
+def test_a_fact_that_is_changed_is_damage(checkpoints, caplog):
+  """A step, a record, a plan: resumed from another one all would be wrong."""
+  checkpoints.save(1, {'x': np.ones(2)}, {'t': 12})
+  checkpoints.save(2, {'x': np.ones(2)}, {'t': 34})
+  checkpoints.wait()
+  folder = checkpoints._directory / '2' / 'meta' / 'metadata'
+  text = folder.read_text()
+  assert '"t": 34' in text
+  folder.write_text(text.replace('"t": 34', '"t": 35'))
+  found = checkpoints.restore(lambda _: {'x': np.zeros(2)})
+  assert found.step == 1 and found.meta == {'t': 12}
+  assert 'checkpoint 2 is damaged (its facts are not what' in caplog.text
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+  where = tmp_path / 'c'
+  opened = Checkpoints(where)
+  opened.save(1, {'x': np.ones(2)}, {})
+  opened.close()
+  for step in range(2, 40):
+    shutil.copytree(where / '1', where / f'{step}.orbax-checkpoint-tmp')
+  shutil.copytree(where / '1', where / '3.orbax-checkpoint-tmp-1700000000')
+  opened = Checkpoints(where)
+  assert {p.name for p in where.iterdir()} == {'1'}
+  assert opened.restore(lambda _: {'x': np.zeros(2)}).step == 1
+  opened.close()
 
 
 def test_to_host_gathers_shards():

@@ -1,16 +1,20 @@
 """Stopped, killed, damaged: the same command again gives the same bits."""
 
 import functools
+import itertools
 import re
 import shutil
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from framework.run import results
+from framework.run import records, results
+from framework.run.checkpoint import CheckpointError, Checkpoints
 from framework.run.job import Arm, Job
-from framework.system import rollout
+from framework.system import System, rollout
 from tests import compiling, toy
 from tests.run import jobs
 
@@ -257,3 +261,97 @@ def test_layout_that_changes_is_said(tmp_path, caplog):
   )
   assert 'the run began with lanes laid out as' in caplog.text
   assert outcome.plans[0].lanes == 2
+
+
+class Odd(NamedTuple):
+  """Leaves that a checkpoint by name would lose."""
+
+  x: Any
+  nothing: Any
+  alike: Any
+
+
+def test_any_state_is_saved_and_goes_on(tmp_path, caplog):
+  def init(key, problem, hp):
+    alike = {'a.b': jnp.zeros(2), 'a': {'b': jnp.ones(2)}}
+    return Odd(jnp.ones(()), jnp.zeros((0, 2)), alike)
+
+  def step(key, s, problem, hp):
+    return s._replace(x=s.x / 2, alike=jax.tree.map(lambda x: x + s.x, s.alike))
+
+  def observe(s, problem, hp):
+    return {'x': s.x, 'one': s.alike['a.b'], 'two': s.alike['a']['b']}
+
+  job = jobs.small_job()
+  system = System(lambda key, hp: (), init, step, observe)
+  job = job._replace(arms=[job.arms[0]._replace(system=system, final=None)])
+  jobs.go(job, tmp_path / 'a')
+  stopped = jobs.go(
+    job, tmp_path / 'b', chunk_stops=2, stop_requested=jobs.Stop(2)
+  )
+  assert stopped.status == 'preempted'
+  assert jobs.go(job, tmp_path / 'b').status == 'done'
+  jobs.same(results.open(tmp_path / 'a'), results.open(tmp_path / 'b'))
+  assert not caplog.text
+
+
+def test_another_generator_does_not_begin_again(tmp_path, caplog):
+  """With a key in the state: a good checkpoint, of another program."""
+
+  def job(impl):
+    layout = results.Layout({}, {}, jobs.SEEDS, np.arange(30))
+    arm = Arm(toy.walk(impl=impl), toy.typed(toy.WalkHp(), float))
+    return Job([arm], layout)
+
+  options = {'batching': 'map', 'chunk_stops': 3}
+  jobs.go(job('threefry2x32'), tmp_path, **options, stop_requested=jobs.Stop(4))
+  before = jobs.last_state(tmp_path)
+  with pytest.raises(CheckpointError, match=r'key<fry>.*, expected key<rbg>'):
+    jobs.go(job('rbg'), tmp_path, **options)
+  assert 'damaged' not in caplog.text and jobs.last_state(tmp_path) == before
+  assert jobs.go(job('threefry2x32'), tmp_path, **options).status == 'done'
+
+
+def test_the_store_is_not_listed_at_every_checkpoint(tmp_path, monkeypatch):
+  listed, saved = [], []
+  files, save = records._files, Checkpoints.save
+
+  def noted(workdir):
+    listed.append(workdir)
+    return files(workdir)
+
+  def kept(self, step, tree, meta):
+    saved.append(meta['written'])
+    save(self, step, tree, meta)
+
+  monkeypatch.setattr(records, '_files', noted)
+  monkeypatch.setattr(Checkpoints, 'save', kept)
+  jobs.go(jobs.small_job(), tmp_path, chunk_stops=1, checkpoint_every_secs=0)
+  assert len(saved) > 5 and len(listed) <= 3
+  # And yet each names what is there, the last one all.
+  assert saved[-1] == records.chunks(tmp_path)
+  assert all(set(a) <= set(b) for a, b in itertools.pairwise(saved))
+
+
+def test_records_are_on_disk_before_their_checkpoint(tmp_path, monkeypatch):
+  covered, there, save = [], [], Checkpoints.save
+
+  def look(self, step, tree, meta):
+    found = results.open(tmp_path)['loss'].notnull().any(('eta', 'seed'))
+    covered.append(meta['record'])
+    there.append(int(found.sum()))
+    save(self, step, tree, meta)
+
+  monkeypatch.setattr(Checkpoints, 'save', look)
+  jobs.go(jobs.small_job(), tmp_path, chunk_stops=2, checkpoint_every_secs=0)
+  assert len(there) > 5 and covered == there
+
+
+def test_without_a_checkpoint_a_chunk_is_written_when_full(tmp_path):
+  there = []
+
+  def listener(*args):
+    there.append(int(results.open(tmp_path)['loss'].notnull().sum()))
+
+  jobs.go(jobs.small_job(), tmp_path, chunk_stops=2, listener=listener)
+  assert there == [0] * (len(there) - 1) + [2 * 2 * len(jobs.TIMES)]

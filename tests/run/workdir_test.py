@@ -198,10 +198,79 @@ def test_json_is_for_reading(tmp_path):
   assert (tmp_path / 'c.txt').read_text() == 'as it is'
 
 
-def test_facts_are_json_and_say_what_matters():
-  facts = json.loads(json.dumps(lib.facts(['run', '--seeds=3'])))
-  assert facts['argv'] == ['run', '--seeds=3']
-  assert facts['platform'] == 'cpu' and facts['devices'] == 8
-  assert facts['x64'] is True and facts['processes'] == 1
-  assert facts['versions']['jax'].count('.') >= 1
-  assert facts['versions']['orbax-checkpoint'] != 'not installed'
+RBG = {'prng': 'rbg', 'devices': 4, 'jaxlib': '0.10.2'}
+
+
+def claim_in(path, environment, **more):
+  place = Workdir(path)
+  try:
+    return place.claim(IDENTITY, 'auto', differences, environment, **more)
+  finally:
+    place.unlock()
+
+
+def test_the_environment_is_part_of_a_run(tmp_path, caplog):
+  where = tmp_path / 'run'
+  assert claim_in(where, RBG) is False
+  assert Workdir(where).stored() == {**IDENTITY, 'environment': RBG}
+  assert claim_in(where, RBG) is True
+  # A tuple is a list in JSON; what is new is not compared.
+  assert claim_in(where, {**RBG, 'new': (1,)}) is True
+  assert claim(where) is True
+  assert not caplog.text
+  with pytest.raises(
+    WorkdirError, match=r'\(jax_default_prng_impl rbg -> threefry2x32\)'
+  ) as error:
+    claim_in(where, {**RBG, 'prng': 'threefry2x32', 'devices': 1})
+  assert '\n' not in str(error.value)
+  assert Workdir(where).stored() == {**IDENTITY, 'environment': RBG}
+
+
+def test_other_devices_are_said_and_go_on(tmp_path, caplog):
+  claim_in(tmp_path / 'run', RBG)
+  assert claim_in(tmp_path / 'run', {**RBG, 'devices': 2, 'jaxlib': '1.0'})
+  (line,) = caplog.messages
+  assert '(devices 4 -> 2; jaxlib 0.10.2 -> 1.0)' in line and '\n' not in line
+
+
+def test_another_config_is_said_before_another_environment(tmp_path):
+  claim_in(tmp_path / 'run', RBG)
+  with pytest.raises(WorkdirError, match=r'another config \(eta: 0.1 -> 0.2\)'):
+    Workdir(tmp_path / 'run').claim(
+      OTHER, 'auto', differences, {**RBG, 'prng': 'threefry2x32'}
+    )
+
+
+def test_a_run_begun_without_an_environment_goes_on(tmp_path, caplog):
+  claim(tmp_path / 'run')
+  assert claim_in(tmp_path / 'run', RBG) is True
+  assert not caplog.text
+  assert Workdir(tmp_path / 'run').stored() == IDENTITY
+
+
+LEAVE = """
+import sys
+from framework.run.workdir import Workdir
+place = Workdir(sys.argv[1])
+place.lock()
+other = Workdir(sys.argv[2])
+other.lock()
+del other
+Workdir(sys.argv[2]).lock()
+"""
+
+
+def test_a_lock_that_nobody_gave_back_is_no_warning(tmp_path):
+  """It ends with its owner, or with the process."""
+  places = [tmp_path / 'a', tmp_path / 'b']
+  for place in places:
+    place.mkdir()
+  done = subprocess.run(
+    [sys.executable, '-W', 'error', '-c', LEAVE, *map(str, places)],
+    cwd=pathlib.Path(lib.__file__).parents[2],
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0 and not done.stderr, done.stderr
+  for place in places:
+    Workdir(place).lock()
