@@ -17,11 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from framework.maths.margin import svm
 from framework.systems import attention_svm as dynamics
-from framework.systems.attention_svm import instances
+from framework.systems.attention_svm import ensembles
 from framework.systems.attention_svm.layer import weights_of
-from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = [
   'Task',
@@ -40,7 +38,7 @@ ETA, EPS = 0.1, 2.220446049250313e-16
 class Task(NamedTuple):
   """Instances and starts, with an axis of instances before all others."""
 
-  data: instances.Instance
+  data: dynamics.Instance
   W: np.ndarray
   K: np.ndarray
   Q: np.ndarray
@@ -55,7 +53,7 @@ def missing(package: str) -> str:
 def draw(count: int, n: int, T: int, d: int) -> Task:
   """The published ensemble, in float64."""
   keys = jax.random.split(jax.random.key(0), count)
-  data = jax.vmap(lambda k: instances.sphere(k, n, T, d, jnp.float64))(keys)
+  data = jax.vmap(lambda k: ensembles.sphere(k, n, T, d, jnp.float64))(keys)
   rng = np.random.default_rng(0)
   start = rng.uniform(-(d**-0.5), d**-0.5, (3, count, d, d))
   return Task(jax.device_get(data), *start)
@@ -65,17 +63,23 @@ def ours_train(task: Task, form: str, gradient: str) -> Callable[[int], Any]:
   """All instances in one program: s steps -> W of each."""
   _, n, T, d = task.data.X.shape
   structure = dynamics.Structure(
-    n=n, T=T, d=d, form=form, gradient=gradient, dtype=jnp.float64
+    n=n,
+    T=T,
+    d=d,
+    rank=d if form == 'kq' else None,
+    exact=gradient == 'exact',
+    dtype=jnp.float64,
   )
+  layer = dynamics.system(structure)
   hp = jax.tree.map(jnp.float64, dynamics.Hp(eta=ETA, epsilon=EPS, lam=EPS))
 
   def one(data, params, steps):
     optimal = jnp.argmax(data.gamma, -1)
     problem = dynamics.Problem(data, optimal, params)
     key = jax.random.key(0)
-    state = dynamics.init(structure, key, problem, hp)
+    state = layer.init(key, problem, hp)
     state = jax.lax.fori_loop(
-      0, steps, lambda t, s: dynamics.train(structure, s, problem, hp), state
+      0, steps, lambda t, s: layer.step(key, s, problem, hp), state
     )
     return weights_of(state.params)
 
@@ -168,8 +172,8 @@ def ours_solve(task: Task, norm: str) -> Callable[[int], Any]:
   """Repeats a batch of solves for the best tokens: s batches -> norms."""
 
   def one(X, Z, gamma):
-    rows = margin_rows(X, Z, jnp.argmax(gamma, -1))
-    return svm(rows, norm, queries=len(Z)).certificate.primal
+    best = jnp.argmax(gamma, -1)
+    return dynamics.solve(X, Z, best, norm).certificate.primal
 
   go = jax.jit(jax.vmap(one))
   X, Z, gamma = jax.device_put((task.data.X, task.data.Z, task.data.gamma))

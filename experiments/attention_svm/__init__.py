@@ -4,51 +4,47 @@ Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector Machines",
 2023.
 """
 
-from typing import Any
+import configs.attention_svm
+from experiments.attention_svm import (
+  graph,
+  precursor,
+  pretrained,
+  rank,
+  reg_path,
+)
+from experiments.attention_svm.layer import (
+  best_tokens,
+  convergence,
+  horizon,
+  kq_decay,
+  lambda_head,
+  multi_token,
+  optimizer_geometry,
+  trajectories,
+)
+from framework.launch import Experiment
 
-import numpy as np
-
-import configs.attention_svm as own_config
-from experiments.attention_svm import claims, figures, more
-from experiments.attention_svm.arms import ARMS, standard
-from framework import system as system_lib
-from framework.launch.experiment import Experiment, Variant
-from framework.run.job import Arm
-
-__all__ = ['EXPERIMENT', 'arm', 'times']
-
-
-def arm(config: Any) -> Arm:
-  """The system of one structural setting and its hp."""
-  if config.variant in more.MODULES:
-    return more.MODULES[config.variant].arm(config)
-  return ARMS.get(config.variant, standard)(config)
-
-
-def times(config: Any) -> np.ndarray:
-  """Record times: evenly spaced, or evenly in ln t with round ones added."""
-  if config.variant in own_config.more.VARIANTS:
-    return system_lib.logspaced(config.steps, config.records)
-  if config.every:
-    return system_lib.linspaced(config.steps, config.every)
-  even = system_lib.logspaced(config.steps, config.records)
-  named = [a * 10**k for k in range(2, 7) for a in (1, 2, 5)]
-  named = [t for t in named if t <= config.steps]
-  return np.unique([*even, *named]).astype(np.int32)
-
+__all__ = ['EXPERIMENT']
 
 EXPERIMENT = Experiment(
   name='attention_svm',
   title='Transformers as support vector machines '
   '(Tarzanagh, Li, Thrampoulidis, Oymak 2023)',
-  configs={
-    name: (what, own_config.get_config(name))
-    for name, (what, _) in own_config.VARIANTS.items()
+  configs=configs.attention_svm.VARIANTS,
+  variants={
+    'quick': convergence.QUICK,
+    'local': convergence.LOCAL,
+    'lambda_head': lambda_head.VARIANT,
+    'optimizer_geometry': optimizer_geometry.VARIANT,
+    'horizon': horizon.VARIANT,
+    'global': best_tokens.VARIANT,
+    'trajectories': trajectories.VARIANT,
+    'multi_token': multi_token.VARIANT,
+    'kq_decay': kq_decay.VARIANT,
+    'reg_path': reg_path.VARIANT,
+    'rank': rank.VARIANT,
+    'graph': graph.VARIANT,
+    'precursor': precursor.VARIANT,
+    'pretrained': pretrained.VARIANT,
   },
-  variants=Variant(
-    arm,
-    times,
-    claims.claims,
-    lambda config, ds: figures.figures(config, ds, []),
-  ),
 )

@@ -1,11 +1,10 @@
 """Ranks of the solutions of random instances, certified."""
 
-from typing import Any
-
-import jax.numpy as jnp
 import numpy as np
+from xarray import Dataset
 
-from experiments.attention_svm.measure import PAPER
+from configs.attention_svm import Rank
+from experiments.attention_svm.reading import PAPER
 from framework.evidence.claims import (
   Claim,
   at_least,
@@ -13,56 +12,47 @@ from framework.evidence.claims import (
   equals,
   untestable,
 )
-from framework.launch.arms import built
-from framework.run.job import Arm
+from framework.launch import Arm, Figures, Variant, hp_of
+from framework.system import logspaced
 from framework.systems.attention_svm import separation
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = separation.Hp._fields
-ATTRIBUTES = {
-  'rank_loose': {
-    'long_name': 'singular values above 1e-7 of a solution known to 1e-5',
-    'units': '1',
-  },
-  'b1': {'long_name': 'every other token supports W', 'units': '1'},
-} | {
-  f'{name}_{norm}': {'long_name': f'{text}, {norm} SVM', 'units': '1'}
-  for norm in ('frobenius', 'nuclear')
-  for name, text in (
-    ('rank', 'singular values above 1e-4, 1e-5, 1e-6 of the largest'),
-    ('rows', '‖W(I − P_Z)‖/‖W‖'),
-  )
-}
 SOURCE = f'{PAPER}: rank of the SVM solutions'
 # Nuclear rank from d = 10 on, of other draws: (n, T) -> mean of 100.
 SATURATED = {(5, 5): 2.55, (10, 5): 3.8, (15, 5): 4.65, (5, 15): 3.2}
 
 
-def sizes(config: Any) -> list[tuple[int, int]]:
+def sizes(config: Rank) -> list[tuple[int, int]]:
   """(n, T) of each structural setting."""
-  given = config.sweep.get('size', (config.size,))
-  found = [[int(x) for x in size.split('x')] for size in given]
+  found = [[int(x) for x in size.split('x')] for size in config.axis('size')]
   return [(n, T) for n, T in found]
 
 
-def dims(config: Any) -> np.ndarray:
+def dims(config: Rank) -> np.ndarray:
   """The dimensions."""
-  return np.asarray(config.sweep.get('dims', (config.dims,)))
+  return np.asarray(config.axis('dims'))
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Rank) -> Arm:
   """Instances of one (n, T), every d a lane."""
   (n, T) = sizes(config)[0]
-  structure = built(
-    lambda: separation.Structure(
-      n=n, T=T, d=config.largest, dtype=jnp.dtype(config.precision)
-    )
+  structure = separation.Structure(
+    n=n, T=T, d=config.largest, dtype=np.dtype(config.precision)
   )
-  return Arm(separation.system(structure), separation.Hp(np.int32(config.dims)))
+  return Arm(
+    separation.system(structure),
+    hp_of(separation.Hp, config, dims=np.int32),
+    attributes=separation.ATTRIBUTES,
+  )
 
 
-def cell(config: Any, ds: Any, name: str, n: int, T: int) -> np.ndarray:
+def times(config: Rank) -> np.ndarray:
+  """Nothing moves: the start, and the step that there has to be."""
+  return logspaced(config.steps, config.records)
+
+
+def cell(config: Rank, ds: Dataset, name: str, n: int, T: int) -> np.ndarray:
   """An observation of one (n, T), (d, seeds, ...)."""
   found = ds[name].isel(time=0)
   if 'size' in found.dims:
@@ -73,7 +63,7 @@ def cell(config: Any, ds: Any, name: str, n: int, T: int) -> np.ndarray:
   return found.transpose('dims', 'seed', *rest).values
 
 
-def means(config: Any, ds: Any, norm: str, n: int, T: int) -> np.ndarray:
+def means(config: Rank, ds: Dataset, norm: str, n: int, T: int) -> np.ndarray:
   """Mean rank of what is feasible, over d; NaN where nothing is."""
   ranks = cell(config, ds, f'rank_{norm}', n, T)[..., 1]
   there = ~np.isnan(ranks)
@@ -81,7 +71,7 @@ def means(config: Any, ds: Any, norm: str, n: int, T: int) -> np.ndarray:
   return np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.nan)
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Rank, ds: Dataset) -> list[Claim]:
   """Feasible where it should be; Frobenius min(n, d); nuclear saturates."""
   made = _certified(config, ds)
   d = dims(config)
@@ -120,7 +110,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def _nuclear(config: Any, ds: Any, n: int, T: int) -> list[Claim]:
+def _nuclear(config: Rank, ds: Dataset, n: int, T: int) -> list[Claim]:
   d, name = dims(config), f'{n}x{T}'
   found = means(config, ds, 'nuclear', n, T)
   late = d >= 10
@@ -156,7 +146,7 @@ def _nuclear(config: Any, ds: Any, n: int, T: int) -> list[Claim]:
   return made
 
 
-def _certified(config: Any, ds: Any) -> list[Claim]:
+def _certified(config: Rank, ds: Dataset) -> list[Claim]:
   """Proofs, thresholds, row spaces: of all cells together."""
   made = []
   for norm in ('frobenius', 'nuclear'):
@@ -211,7 +201,7 @@ def _certified(config: Any, ds: Any) -> list[Claim]:
   return made + _edge(config, ds)
 
 
-def _edge(config: Any, ds: Any) -> list[Claim]:
+def _edge(config: Rank, ds: Dataset) -> list[Claim]:
   """(15, 5): where the published figure has rank 1."""
   d = dims(config)
   if (15, 5) not in sizes(config) or not {3, 4} <= set(d.tolist()):
@@ -241,7 +231,7 @@ def _edge(config: Any, ds: Any) -> list[Claim]:
   ]
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Rank, ds: Dataset) -> Figures:
   """Ranks over d as n grows, and as T does."""
   from framework.evidence import figures as plotting
 
@@ -285,3 +275,6 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
       '1e-7 on, and 1 where there is no solution: the published curve.',
     )
   }
+
+
+VARIANT = Variant(arm, times, claims, figures)

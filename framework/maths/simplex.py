@@ -1,14 +1,10 @@
-"""Projections on the simplex, and on the balls that regularisation paths use.
+"""Projections on the simplex, and on Frobenius and nuclear balls.
 
     Π(y) = argmin ‖s − y‖  over  s ≥ 0, Σ s = c   has   s_t = max(y_t − τ, 0),
 
 with τ from the sorted entries (Held, Wolfe, Crowder 1974). The projection of a
 vector on an l1 ball is one on a simplex, of absolute values; that of a matrix
 on a nuclear ball is the same of its singular values.
-
-A head that rewards spreading attention has one as its limit. With h(x) = vᵀx −
-λ‖x‖² and orthonormal tokens h(Xᵀs) = γᵀs − λ‖s‖² for γ = Xv, which over the
-simplex is largest at s* = Π(γ/2λ).
 """
 
 import jax.numpy as jnp
@@ -16,12 +12,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from framework.maths import linalg
 
-__all__ = [
-  'lambda_head_attention',
-  'project_frobenius',
-  'project_nuclear',
-  'simplex_projection',
-]
+__all__ = ['project_frobenius', 'project_nuclear', 'simplex_projection']
 
 
 def simplex_projection(
@@ -62,31 +53,6 @@ def simplex_projection(
   tau = jnp.take_along_axis(taus, size - 1, -1)
   s = jnp.maximum(y - tau, 0)
   return s if mask is None else jnp.where(mask, s, 0)
-
-
-def lambda_head_attention(
-  gamma: Float[Array, '*n T'],
-  lam: Float[ArrayLike, ''],
-  mask: Bool[Array, '*n T'] | None = None,
-) -> Float[Array, '*n T']:
-  """The attention of largest γᵀs − λ‖s‖²: Π(γ/2λ).
-
-  What training a head vᵀx − λ‖x‖² tends to where tokens of an input are
-  orthonormal and Y = 1. Its support grows from one token at λ → 0 to all at
-  λ → ∞.
-
-  Args:
-    gamma: Scores vᵀx_it.
-    lam: λ > 0.
-    mask: Which tokens there are.
-
-  Returns:
-    s*, exactly zero off its support.
-
-  >>> print(lambda_head_attention(jnp.array([1.0, 0.5, 0.0]), 0.5).round(3))
-  [0.75 0.25 0.  ]
-  """
-  return simplex_projection(gamma / (2 * lam), mask)
 
 
 def project_frobenius(

@@ -11,6 +11,7 @@ from framework.optimizers.grokfast import grokfast_ema, grokfast_ma
 from framework.optimizers.masks import freeze, from_step
 from framework.optimizers.matching import match_norm, normalize_by_global_norm
 from framework.optimizers.perp_grad import perp_grad, project
+from framework.optimizers.steepest import scale_by_steepest, steepest
 
 __all__ = [
   'freeze',
@@ -23,4 +24,6 @@ __all__ = [
   'project',
   'scale_by_adam',
   'scale_by_smooth_adam',
+  'scale_by_steepest',
+  'steepest',
 ]

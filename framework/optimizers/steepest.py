@@ -9,8 +9,8 @@
     nuclear    −u₁ v₁ᵀ                     rank-one steps
 
 For linear models such descent maximises the margin in its own norm
-(Gunasekar, Lee, Soudry, Srebro 2018); for attention that is a conjecture, and
-`svm` has the solution to compare with in each of these norms.
+(Gunasekar, Lee, Soudry, Srebro 2018): `framework.maths.margin.svm` has the
+solution to compare with in each of these norms.
 
 References:
   Gunasekar, Lee, Soudry, Srebro, "Characterizing Implicit Bias in Terms of
@@ -28,7 +28,7 @@ from jaxtyping import Array, ArrayLike, Float
 from framework.maths import linalg
 from framework.maths.margin.norms import norm_named
 
-__all__ = ['STEEPEST', 'steepest', 'steepest_direction']
+__all__ = ['STEEPEST', 'scale_by_steepest', 'steepest', 'steepest_direction']
 
 _Matrix = Float[Array, 'd q']
 
@@ -95,6 +95,25 @@ def steepest_direction(G: _Matrix, norm: str) -> _Matrix:
   return STEEPEST[norm](G)
 
 
+def scale_by_steepest(norm: str) -> optax.GradientTransformation:
+  """The direction of steepest ascent in a norm, each matrix for itself.
+
+  Args:
+    norm: As in `steepest_direction`.
+
+  Returns:
+    A transformation without state; a learning rate is to come after it.
+
+  Raises:
+    ValueError: If there is no such norm.
+  """
+  norm_named(norm)
+  direction = STEEPEST[norm]
+  return optax.stateless(
+    lambda updates, params: jax.tree.map(direction, updates)
+  )
+
+
 def steepest(
   learning_rate: Float[ArrayLike, ''], norm: str
 ) -> optax.GradientTransformation:
@@ -115,17 +134,11 @@ def steepest(
   >>> print(rule.update(G, rule.init(G))[0])
   [[-0.5  0.5]]
   """
-  norm_named(norm)
-
-  def init(params):
-    del params
-    return optax.EmptyState()
-
-  def update(updates, state, params=None):
-    del params
-    moved = jax.tree.map(
-      lambda G: -(learning_rate * STEEPEST[norm](G)).astype(G.dtype), updates
-    )
-    return moved, state
-
-  return optax.GradientTransformation(init, update)
+  return optax.chain(
+    scale_by_steepest(norm),
+    optax.stateless(
+      lambda updates, params: jax.tree.map(
+        lambda U: -(learning_rate * U).astype(U.dtype), updates
+      )
+    ),
+  )

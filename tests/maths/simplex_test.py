@@ -7,7 +7,6 @@ import pytest
 
 from framework.maths.margin.norms import norm_named
 from framework.maths.simplex import (
-  lambda_head_attention,
   project_frobenius,
   project_nuclear,
   simplex_projection,
@@ -54,20 +53,3 @@ def test_projections_on_balls(norm):
   np.testing.assert_allclose(value(P), 2, rtol=1e-5)
   np.testing.assert_allclose(jnp.sum((W - P) * P), 2 * dual(W - P), rtol=1e-4)
   np.testing.assert_allclose(project(W, 1e3), W, rtol=1e-4, atol=1e-5)
-
-
-def test_no_other_attention_is_better_under_the_lambda_head():
-  key = jax.random.key(5)
-  gamma = jax.random.normal(key, (6,))
-  others = np.random.default_rng(0).dirichlet(np.full(6, 0.5), 500)
-
-  def value(s):
-    return s @ gamma - 0.4 * jnp.sum(s**2, -1)
-
-  best = lambda_head_attention(gamma, 0.4)
-  assert jnp.max(value(others)) < value(best)
-  sizes = [
-    int((lambda_head_attention(gamma, lam) > 0).sum())
-    for lam in (0.01, 0.4, 1e3)
-  ]
-  assert sizes[0] == 1 < sizes[1] < sizes[2] == 6

@@ -102,7 +102,7 @@ def gradient(
     X: Tokens.
     Z: Queries.
     gamma: Scores γ_it = Y_i vᵀx_it, or any others.
-    loss: From `losses.loss_named`.
+    loss: Of the margin, such as `losses.logistic`.
     mask: Which tokens there are.
 
   Returns:
@@ -133,7 +133,7 @@ def kq_gradient(
     X: Tokens.
     Z: Queries.
     gamma: Scores.
-    loss: From `losses.loss_named`.
+    loss: Of the margin, such as `losses.logistic`.
     mask: Which tokens there are.
 
   Returns:

@@ -1,5 +1,9 @@
 """What reads out the token that attention mixes: h(x), x = Xᵀs.
 
+    linear     vᵀx
+    relu       1ᵀ ReLU(Vᵀx)
+    penalised  vᵀx − λ‖x‖²
+
 The derivative of h in s is that of a linear head with the scores
 
     γ_it = Y_i ∇h(x̄_i)ᵀ x_it,   x̄_i = X_iᵀ s_i,
@@ -12,58 +16,70 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
-__all__ = ['HEADS', 'Head', 'head_named', 'local_scores']
+from framework.maths.simplex import simplex_projection
+
+__all__ = [
+  'Head',
+  'linear',
+  'local_scores',
+  'penalised',
+  'penalised_attention',
+  'relu',
+]
 
 # (mixed token (d,), head parameters, λ) -> output.
 Head: TypeAlias = Callable[[Array, Array, Array], Float[Array, '']]
 
 
-def linear(x, v, strength):
-  """h(x) = vᵀx."""
+def linear(
+  x: Float[Array, ' d'], v: Float[Array, ' d'], strength: Float[Array, '']
+) -> Float[Array, '']:
+  """h(x) = vᵀx, whatever λ is."""
   del strength
   return x @ v
 
 
-def relu(x, v, strength):
-  """h(x) = 1ᵀ ReLU(Vᵀx)."""
+def relu(
+  x: Float[Array, ' d'], v: Float[Array, 'd k'], strength: Float[Array, '']
+) -> Float[Array, '']:
+  """h(x) = 1ᵀ ReLU(Vᵀx), whatever λ is."""
   del strength
   return jnp.sum(jax.nn.relu(x @ v))
 
 
-def penalised(x, v, strength):
+def penalised(
+  x: Float[Array, ' d'], v: Float[Array, ' d'], strength: Float[Array, '']
+) -> Float[Array, '']:
   """h(x) = vᵀx − λ‖x‖²: the more λ, the more tokens share the attention."""
   return x @ v - strength * jnp.sum(x**2)
 
 
-HEADS: dict[str, Head] = {
-  'linear': linear,
-  'relu': relu,
-  'lambda': penalised,
-}
+def penalised_attention(
+  gamma: Float[Array, '*n T'],
+  strength: Float[ArrayLike, ''],
+  mask: Bool[Array, '*n T'] | None = None,
+) -> Float[Array, '*n T']:
+  """The attention that is best for `penalised` on orthonormal tokens.
 
+      argmax_s h(Xᵀs) = argmax_s γᵀs − λ‖s‖² = Π(γ/2λ),   γ = Xv,
 
-def head_named(head: str | Head) -> Head:
-  """A head by name, or the head itself.
+  Π the projection on the simplex. Its support grows from one token at λ → 0 to
+  all at λ → ∞. It is what training tends to where Y = 1.
 
   Args:
-    head: 'linear', 'relu', 'lambda', or a function of your own.
+    gamma: Scores vᵀx_it.
+    strength: λ > 0.
+    mask: Which tokens there are.
 
   Returns:
-    (mixed token (d,), head parameters, λ) -> output.
+    s*, exactly zero off its support.
 
-  Raises:
-    ValueError: If there is no such head.
-
-  >>> print(head_named('linear')(jnp.ones(2), jnp.ones(2), 0.0))
-  2.0
+  >>> print(penalised_attention(jnp.array([1.0, 0.5, 0.0]), 0.5).round(3))
+  [0.75 0.25 0.  ]
   """
-  if callable(head):
-    return head
-  if head not in HEADS:
-    raise ValueError(f'head is {head!r}, expected one of {", ".join(HEADS)}')
-  return HEADS[head]
+  return simplex_projection(gamma / (2 * strength), mask)
 
 
 def local_scores(

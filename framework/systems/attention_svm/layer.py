@@ -6,27 +6,33 @@ with W itself or W = K Qᵀ as parameters. One boolean mask says which tokens
 there are: padded, ragged and causal data are the same thing. A linear head
 h(x) = vᵀx enters through the scores γ_it = Y_i vᵀx_it alone.
 
-Reference: Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector
-Machines", 2023.
+References:
+  Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector
+  Machines", arXiv:2308.16898.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from framework.maths import draws
 
 __all__ = [
   'Attention',
   'KeyQueryAttention',
+  'Start',
   'attention',
   'causal',
   'logits',
   'optimal_tokens',
   'scores',
+  'uniform_start',
   'weights_of',
+  'zero_start',
 ]
 
 Mask = Bool[Array, 'n T'] | None
@@ -108,7 +114,7 @@ def torch_linear(
   """U(−1/√d, 1/√d) with d the rows: the default of a linear layer on R^d."""
   bound = shape[0] ** -0.5
   # Of float32 in every precision, as instances are: one key is one start.
-  drawn = jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+  drawn = draws.uniform(key, shape, jnp.float32, -bound, bound)
   return drawn.astype(dtype)
 
 
@@ -163,6 +169,64 @@ class KeyQueryAttention(nn.Module):
     a = jnp.einsum('ntd,nd->nt', X, (Z @ Q) @ K.T)
     a = a if mask is None else jnp.where(mask, a, -jnp.inf)
     return self.head(_mix(jax.nn.softmax(a, -1), X))
+
+
+Start: TypeAlias = Callable[..., dict[str, Array]]  # as `uniform_start`
+
+
+def uniform_start(
+  key: Key[Array, ''],
+  X: Float[Array, 'n T d'],
+  Z: Float[Array, 'n q'],
+  rank: int | None,
+  dtype: Any,
+) -> dict[str, Array]:
+  """U(±1/√d): what a linear layer of torch starts from.
+
+  Args:
+    key: A key.
+    X: Tokens.
+    Z: Queries.
+    rank: Columns of K and Q; None for W itself.
+    dtype: Of the parameters.
+
+  Returns:
+    {W}, or {K, Q}.
+  """
+  # The head has no parameters here.
+  nothing = jnp.zeros((), dtype)
+  if rank is None:
+    net: Any = Attention(lambda x: nothing, dtype=dtype)
+  else:
+    net = KeyQueryAttention(lambda x: nothing, rank, dtype=dtype)
+  variables: Any = net.init(key, X[:1], Z[:1])
+  return variables['params']
+
+
+def zero_start(
+  key: Key[Array, ''],
+  X: Float[Array, 'n T d'],
+  Z: Float[Array, 'n q'],
+  rank: int | None,
+  dtype: Any,
+) -> dict[str, Array]:
+  """W = 0; or Q = 0 and K small, as K = Q = 0 is stationary.
+
+  Args:
+    key: A key.
+    X: Tokens.
+    Z: Queries.
+    rank: Columns of K and Q; None for W itself.
+    dtype: Of the parameters.
+
+  Returns:
+    {W}, or {K, Q} with K of standard deviation 0.1.
+  """
+  d, q = X.shape[-1], Z.shape[-1]
+  if rank is None:
+    return {'W': jnp.zeros((d, q), dtype)}
+  K = draws.normal(key, (d, rank), jnp.float32).astype(dtype)
+  return {'K': 0.1 * K, 'Q': jnp.zeros((q, rank), dtype)}
 
 
 def weights_of(params: dict[str, Array]) -> Float[Array, 'd q']:

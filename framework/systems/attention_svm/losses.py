@@ -1,8 +1,16 @@
 """Losses of a margin for which attention has an SVM in the limit.
 
+    logistic     ln(1 + e^−u)
+    exponential  e^−u
+    linear       −u
+
 The theorems ask for a loss that is strictly decreasing and differentiable with
-a bounded, Lipschitz derivative on every bounded interval: hinge and squared
-loss are not, and are refused by name.
+a bounded, Lipschitz derivative on every bounded interval. Hinge and squared
+loss are not.
+
+References:
+  Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector
+  Machines", arXiv:2308.16898.
 """
 
 from collections.abc import Callable
@@ -12,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ['LOSSES', 'Loss', 'loss_named']
+__all__ = ['Loss', 'exponential', 'linear', 'logistic', 'loss_of']
 
 
 class Loss(NamedTuple):
@@ -22,36 +30,21 @@ class Loss(NamedTuple):
   slope: Callable[[Float[Array, '*n']], Float[Array, '*n']]
 
 
-LOSSES = {
-  'logistic': Loss(
-    lambda u: jnp.logaddexp(0, -u), lambda u: -jax.nn.sigmoid(-u)
-  ),
-  'exponential': Loss(lambda u: jnp.exp(-u), lambda u: -jnp.exp(-u)),
-  'linear': Loss(lambda u: -u, lambda u: -jnp.ones_like(u)),
-}
+logistic = Loss(lambda u: jnp.logaddexp(0, -u), lambda u: -jax.nn.sigmoid(-u))
+exponential = Loss(lambda u: jnp.exp(-u), lambda u: -jnp.exp(-u))
+linear = Loss(lambda u: -u, lambda u: -jnp.ones_like(u))
 
 
-def loss_named(name: str) -> Loss:
-  """A loss by name.
+def loss_of(value: Callable[[Array], Array]) -> Loss:
+  """A loss of your own, with the derivative that JAX finds.
 
   Args:
-    name: 'logistic' ln(1 + e^−u), 'exponential' e^−u, or 'linear' −u.
+    value: An elementwise function of margins.
 
   Returns:
-    Its value and derivative.
+    A `Loss`.
 
-  Raises:
-    ValueError: For any other, with the condition that it breaks.
-
-  >>> import jax.numpy as jnp
-  >>> loss = loss_named('logistic')
-  >>> print(loss.value(jnp.zeros(1)).round(3), loss.slope(jnp.zeros(1)))
-  [0.693] [-0.5]
+  >>> print(loss_of(lambda u: -jnp.tanh(u)).slope(jnp.zeros(2)))
+  [-1. -1.]
   """
-  if name not in LOSSES:
-    raise ValueError(
-      f'loss is {name!r}, expected one of {", ".join(LOSSES)}: it must be '
-      'strictly decreasing with a bounded, Lipschitz derivative on every '
-      'bounded interval'
-    )
-  return LOSSES[name]
+  return Loss(value, jax.grad(lambda u: jnp.sum(value(u))))

@@ -1,4 +1,4 @@
-"""Probes: how near attention is to an SVM, and to which.
+"""How near attention is to an SVM, and to which.
 
 References:
   Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector
@@ -8,7 +8,6 @@ References:
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from framework.maths import linalg
 from framework.maths.margin import (
   Constraints,
   margins,
@@ -19,9 +18,7 @@ from framework.systems.attention_svm.rows import multipliers_by_token
 
 __all__ = [
   'OUTCOMES',
-  'alignment',
   'all_support',
-  'effective_rank',
   'locally_optimal',
   'margin_ratio',
   'outcome',
@@ -31,20 +28,6 @@ __all__ = [
 ]
 
 OUTCOMES = ('global', 'local', 'not local', 'unsaturated', 'infeasible')
-
-
-def alignment(
-  W: Float[Array, 'd q'], V: Float[Array, 'd q']
-) -> Float[Array, '']:
-  """⟨W, V⟩/(‖W‖_F ‖V‖_F), 0 where either is 0.
-
-  >>> half = jnp.array([[3.0, 0.0], [0.0, 0.0]])
-  >>> round(float(alignment(jnp.eye(2), half)), 4)
-  0.7071
-  """
-  size = jnp.sum(W**2) * jnp.sum(V**2)
-  root = jnp.sqrt(jnp.where(size == 0, 1, size))
-  return jnp.where(size == 0, 0, jnp.sum(W * V) / root)
 
 
 def margin_ratio(
@@ -166,18 +149,6 @@ def outcome(
   code = jnp.where(best, 0, jnp.where(local, 1, 2))
   code = jnp.where(feasible, code, 4)
   return jnp.where(jnp.min(share) < saturated, 3, code)
-
-
-def effective_rank(
-  W: Float[Array, 'd q'], tolerance: float = 1e-5
-) -> Int[Array, '']:
-  """Singular values above a fraction of the largest.
-
-  >>> print(effective_rank(jnp.diag(jnp.array([1.0, 1e-3, 1e-9]))))
-  2
-  """
-  sigma = linalg.singular_values(W)
-  return jnp.sum(sigma > tolerance * sigma[0])
 
 
 def separates_at_zero(

@@ -5,9 +5,10 @@ published runs divide it by its norm,
 
     θ⁺ = θ − η ∇L/(‖∇L‖ + ε),
 
-each factor of W = KQᵀ by its own. Here that is a stage of its own,
-`normalised`, which takes the gradient as exp(scale) times a tree of order one
-and needs no number that underflows. What comes after is any optax rule.
+each factor of W = KQᵀ by its own. Here that is a stage of its own, `Normalise`,
+which takes the gradient as exp(scale) times a tree of order one and needs no
+number that underflows. What comes after is any optax rule, as a function of the
+hyperparameters: `Rule`.
 
 References:
   Tarzanagh, Li, Thrampoulidis, Oymak, "Transformers as Support Vector
@@ -25,11 +26,26 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from framework.maths.norms import norm
-from framework.optimizers.steepest import STEEPEST
+from framework.optimizers.steepest import scale_by_steepest
 
-__all__ = ['NORMALISE', 'RULES', 'Scaled', 'normalised', 'polyak', 'rule_named']
-
-NORMALISE = ('each', 'whole', 'no')
+__all__ = [
+  'Normalise',
+  'Rule',
+  'Scaled',
+  'adam',
+  'constant',
+  'coordinate',
+  'each_normalised',
+  'inverse_sqrt',
+  'not_normalised',
+  'polyak',
+  'rank_one',
+  'regularised',
+  'scale_by_polyak',
+  'sign',
+  'spectral',
+  'whole_normalised',
+]
 
 Rule: TypeAlias = Callable[[Any], optax.GradientTransformation]  # of hp
 
@@ -39,6 +55,10 @@ class Scaled(NamedTuple):
 
   tree: PyTree
   scale: Float[Array, '']
+
+
+# (gradient, ε) -> what is handed to the rule.
+Normalise: TypeAlias = Callable[[Scaled, Float[Array, '']], PyTree]
 
 
 def regularised(
@@ -66,42 +86,67 @@ def regularised(
   return Scaled(tree, scale)
 
 
-def normalised(
-  gradient: Scaled, mode: str, epsilon: Float[Array, '']
-) -> PyTree:
-  """g/(‖g‖ + ε), over the whole tree or each tensor; or g itself.
+def each_normalised(gradient: Scaled, epsilon: Float[Array, '']) -> PyTree:
+  """g/(‖g‖ + ε) of each tensor by itself.
 
   Args:
     gradient: exp(scale) times a tree.
-    mode: 'whole', 'each', or 'no': then what underflows is zero.
     epsilon: ε ≥ 0; a gradient that is zero stays zero whatever it is.
 
   Returns:
     The tree of updates, before the step size.
 
   >>> g = Scaled({'K': jnp.full(4, 2.0)}, jnp.asarray(-900.0))
-  >>> print(normalised(g, 'each', jnp.asarray(0.0))['K'].round(6))
+  >>> print(each_normalised(g, jnp.asarray(0.0))['K'].round(6))
   [0.5 0.5 0.5 0.5]
-  >>> print(normalised(g, 'each', jnp.asarray(1e-16))['K'].round(6))
+  >>> print(each_normalised(g, jnp.asarray(1e-16))['K'].round(6))
   [0. 0. 0. 0.]
   """
-  tree, scale = gradient
-  if mode == 'no':
-    return jax.tree.map(lambda g: jnp.exp(scale) * g, tree)
-  # On the scale of ε where that is the larger.
+  divide = _divided(gradient.scale, epsilon)
+  return jax.tree.map(lambda g: divide(g, norm(g)), gradient.tree)
+
+
+def whole_normalised(gradient: Scaled, epsilon: Float[Array, '']) -> PyTree:
+  """g/(‖g‖ + ε) with the norm over all tensors together.
+
+  Args:
+    gradient: exp(scale) times a tree.
+    epsilon: ε ≥ 0.
+
+  Returns:
+    The tree of updates, before the step size.
+  """
+  size = norm(gradient.tree)
+  divide = _divided(gradient.scale, epsilon)
+  return jax.tree.map(lambda g: divide(g, size), gradient.tree)
+
+
+def not_normalised(gradient: Scaled, epsilon: Float[Array, '']) -> PyTree:
+  """The gradient itself; what underflows is zero.
+
+  Args:
+    gradient: exp(scale) times a tree.
+    epsilon: Not used.
+
+  Returns:
+    The gradient.
+  """
+  del epsilon
+  return jax.tree.map(lambda g: jnp.exp(gradient.scale) * g, gradient.tree)
+
+
+def _divided(scale: Float[Array, ''], epsilon: Float[Array, '']) -> Callable:
+  """(g, ‖g‖) → e^c g/(e^c ‖g‖ + ε), on the scale of ε where that is larger."""
   common = jnp.maximum(scale, _log(epsilon))
   # ε = 0 times a factor that may overflow is no number.
   floor = epsilon * jnp.exp(jnp.where(epsilon > 0, -common, 0))
   shrunk = jnp.exp(scale - common)
 
-  def unit(g, size):
+  def divide(g, size):
     total = shrunk * size + floor
     return jnp.where(total > 0, shrunk * g / jnp.where(total > 0, total, 1), 0)
 
-  if mode == 'each':
-    return jax.tree.map(lambda g: unit(g, norm(g)), tree)
-  size = norm(tree)
-  return jax.tree.map(lambda g: unit(g, size), tree)
+  return divide
 
 
 def _log(x: Float[Array, '']) -> Float[Array, '']:
@@ -110,7 +155,9 @@ def _log(x: Float[Array, '']) -> Float[Array, '']:
   return jnp.where(there, jnp.log(jnp.where(there, x, 1)), -jnp.inf)
 
 
-def polyak(longest: Float[Array, '']) -> optax.GradientTransformationExtraArgs:
+def scale_by_polyak(
+  longest: Float[Array, ''],
+) -> optax.GradientTransformationExtraArgs:
   """Steps of length (L − L*)/‖g‖², at most so long.
 
   Args:
@@ -120,7 +167,7 @@ def polyak(longest: Float[Array, '']) -> optax.GradientTransformationExtraArgs:
     A transformation whose `update` takes `excess` = L − L*. The updates point
     downhill: no learning rate comes after.
 
-  >>> rule = polyak(jnp.asarray(10.0))
+  >>> rule = scale_by_polyak(jnp.asarray(10.0))
   >>> g = jnp.array([2.0])
   >>> print(rule.update(g, rule.init(g), excess=jnp.asarray(1.0))[0])
   [-0.5]
@@ -139,14 +186,6 @@ def polyak(longest: Float[Array, '']) -> optax.GradientTransformationExtraArgs:
   return optax.GradientTransformationExtraArgs(init, rule)
 
 
-def _along(name: str) -> optax.GradientTransformation:
-  """The direction of steepest descent in a norm, tensor by tensor."""
-  direction = STEEPEST[name]
-  return optax.stateless(
-    lambda updates, params: jax.tree.map(direction, updates)
-  )
-
-
 def _descend(core: optax.GradientTransformation | None, rate: Any, hp: Any):
   """Core, then decoupled weight decay, then the learning rate."""
   decay = optax.add_decayed_weights(hp.decay)
@@ -154,41 +193,44 @@ def _descend(core: optax.GradientTransformation | None, rate: Any, hp: Any):
   return optax.chain(*([core] if core else []), decay, last)
 
 
-RULES: dict[str, Rule] = {
-  'constant': lambda hp: _descend(None, hp.eta, hp),
-  'inverse_sqrt': lambda hp: _descend(
+def constant(hp: Any) -> optax.GradientTransformation:
+  """Steps of η times what comes in."""
+  return _descend(None, hp.eta, hp)
+
+
+def inverse_sqrt(hp: Any) -> optax.GradientTransformation:
+  """Steps of η/√(t + 1) times what comes in."""
+  return _descend(
     None, lambda t: hp.eta / jnp.sqrt(jnp.asarray(t + 1, hp.eta.dtype)), hp
-  ),
-  'polyak': lambda hp: polyak(hp.eta),
-  'adam': lambda hp: _descend(
-    optax.scale_by_adam(hp.beta1, hp.beta2, hp.adam_epsilon), hp.eta, hp
-  ),
-  'sign': lambda hp: _descend(_along('linf'), hp.eta, hp),
-  'spectral': lambda hp: _descend(_along('spectral'), hp.eta, hp),
-  'coordinate': lambda hp: _descend(_along('l1'), hp.eta, hp),
-  'rank_one': lambda hp: _descend(_along('nuclear'), hp.eta, hp),
-}
+  )
 
 
-def rule_named(rule: str | Rule) -> Rule:
-  """A rule by name, or the rule itself.
+def polyak(hp: Any) -> optax.GradientTransformationExtraArgs:
+  """Steps of (L − L*)/‖g‖², at most η: of a gradient not normalised."""
+  return scale_by_polyak(hp.eta)
 
-  Args:
-    rule: A key of `RULES`, or hp -> optax transformation.
 
-  Returns:
-    hp -> optax transformation.
+def adam(hp: Any) -> optax.GradientTransformation:
+  """Adam, of a gradient not normalised."""
+  core = optax.scale_by_adam(hp.beta1, hp.beta2, hp.adam_epsilon)
+  return _descend(core, hp.eta, hp)
 
-  Raises:
-    ValueError: If there is no such rule.
 
-  >>> rule_named('fast')
-  Traceback (most recent call last):
-  ValueError: rule is 'fast', expected one of constant, inverse_sqrt, polyak,
-  adam, sign, spectral, coordinate, rank_one
-  """
-  if callable(rule):
-    return rule
-  if rule not in RULES:
-    raise ValueError(f'rule is {rule!r}, expected one of {", ".join(RULES)}')
-  return RULES[rule]
+def sign(hp: Any) -> optax.GradientTransformation:
+  """Sign descent: the steepest steps of length η in the linf norm."""
+  return _descend(scale_by_steepest('linf'), hp.eta, hp)
+
+
+def spectral(hp: Any) -> optax.GradientTransformation:
+  """Orthogonalised steps: the steepest of length η in the spectral norm."""
+  return _descend(scale_by_steepest('spectral'), hp.eta, hp)
+
+
+def coordinate(hp: Any) -> optax.GradientTransformation:
+  """One entry at a time: the steepest steps of length η in the l1 norm."""
+  return _descend(scale_by_steepest('l1'), hp.eta, hp)
+
+
+def rank_one(hp: Any) -> optax.GradientTransformation:
+  """Steps of rank one: the steepest of length η in the nuclear norm."""
+  return _descend(scale_by_steepest('nuclear'), hp.eta, hp)

@@ -26,21 +26,16 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key, PyTree
 
 from framework.system import System
 from framework.systems.attention_svm import gradient as horizon
-from framework.systems.attention_svm import instances
-from framework.systems.attention_svm import layer as attention
-from framework.systems.attention_svm.heads import Head, head_named, local_scores
+from framework.systems.attention_svm import heads, instances, layer, rules
+from framework.systems.attention_svm import losses as losses_lib
+from framework.systems.attention_svm.ensembles import relu, sphere
+from framework.systems.attention_svm.heads import Head
 from framework.systems.attention_svm.instances import Instance
-from framework.systems.attention_svm.losses import loss_named
-from framework.systems.attention_svm.rules import (
-  NORMALISE,
-  Rule,
-  Scaled,
-  normalised,
-  regularised,
-  rule_named,
-)
+from framework.systems.attention_svm.losses import Loss
+from framework.systems.attention_svm.rules import Normalise, Rule, Scaled
 
 __all__ = [
+  'ATTRIBUTES',
   'Hp',
   'Problem',
   'State',
@@ -53,6 +48,19 @@ __all__ = [
   'system',
   'train',
 ]
+
+ATTRIBUTES = {
+  'loss': {'long_name': 'mean loss of the margin', 'units': '1'},
+  'log_gradient': {'long_name': 'ln ‖∇L‖_F', 'units': '1'},
+  'share': {'long_name': 'largest softmax, mean over samples', 'units': '1'},
+  'share_min': {'long_name': 'largest softmax, least of all', 'units': '1'},
+  'weight_norm': {'long_name': '‖W‖_F', 'units': '1'},
+  'optimal': {'long_name': 'samples on their best token', 'units': '1'},
+  'switches': {'long_name': 'changes of token so far', 'units': '1'},
+  'switched': {'long_name': 'step of the last of them', 'units': 'step'},
+  'W': {'long_name': 'attention weights', 'units': '1'},
+  'tokens': {'long_name': 'argmax of the softmax', 'units': '1'},
+}
 
 
 class Hp(NamedTuple):
@@ -70,39 +78,31 @@ class Hp(NamedTuple):
   adam_epsilon: Float[ArrayLike, ''] = 1e-8
 
 
-_CHOICES = {
-  'data': (*instances.DRAWS, 'given'),
-  'queries': instances.QUERIES,
-  'scores': ('head', 'random', 'tied'),
-  'form': ('w', 'kq'),
-  'gradient': ('exact', 'autodiff'),
-  'normalise': NORMALISE,
-  'start': ('uniform', 'zero'),
-}
-
-
 @dataclasses.dataclass(frozen=True)
 class Structure:
   """What is fixed in the compiled program.
 
   Raises:
-    ValueError: If a size or a name is out of range, naming it.
+    ValueError: If a size is out of range, or choices do not fit together.
+
+  >>> Structure(T=1)
+  Traceback (most recent call last):
+  ValueError: T is 1, expected an integer >= 2
   """
 
-  n: int = 6  # samples
+  n: int = 6  # samples; given data bring sizes of their own
   T: int = 8  # tokens a sample
-  d: int = 10
-  data: str = 'sphere'  # a key of `instances.DRAWS`, or 'given'
-  queries: str = 'cross'
-  scores: str = 'head'  # 'random': N(0, 1); 'tied': all but one equal (B.2)
-  form: str = 'w'  # 'kq': W = KQᵀ
-  m: int | None = None  # columns of K and Q; d when None
-  head: str | Head = 'linear'
-  loss: str = 'logistic'
-  gradient: str = 'exact'
-  normalise: str = 'each'  # tensor by its own norm; 'whole' tree; 'no'
-  rule: str | Rule = 'constant'
-  start: str = 'uniform'  # U(±1/√d); 'zero': W = 0, or Q = 0 and K small
+  d: int = 10  # dimension
+  draw: Callable[..., Instance] = sphere  # (key, n, T, d, dtype) -> instance
+  queries: Callable[[Instance], Instance] = instances.cross_attention
+  scores: Callable[..., Array] | None = None  # (key, mask, dtype) -> γ
+  rank: int | None = None  # columns of K and Q, W = KQᵀ; None: W itself
+  head: Head = heads.linear
+  loss: Loss = losses_lib.logistic
+  exact: bool = True  # the gradient; False: automatic differentiation
+  normalise: Normalise = rules.each_normalised
+  rule: Rule = rules.constant
+  start: layer.Start = layer.uniform_start
   weights: bool = False  # whether W and the tokens are observed
   dtype: Any = jnp.float32
 
@@ -112,37 +112,26 @@ class Structure:
       value = getattr(self, name)
       if value < low:
         raise ValueError(f'{name} is {value}, expected an integer >= {low}')
-    if self.m is not None and self.m < 1:
-      raise ValueError(f'rank m is {self.m}, expected an integer >= 1')
-    for name, known in _CHOICES.items():
-      value = getattr(self, name)
-      if value not in known:
-        raise ValueError(f'{name} is {value!r}, expected one of {list(known)}')
-    loss_named(self.loss)
-    head_named(self.head)
-    rule_named(self.rule)
-    if self.scores != 'head' and self.head != 'linear':
+    if self.rank is not None and self.rank < 1:
+      raise ValueError(f'rank is {self.rank}, expected an integer >= 1')
+    linear = self.head is heads.linear
+    if self.scores is not None and not linear:
       raise ValueError(
-        f'scores is {self.scores!r} with head {self.head!r}: scores of their '
-        'own need the linear head'
+        'scores of their own need the linear head, which sees nothing else'
       )
-    if self.rule == 'polyak' and (
-      self.head != 'linear' or self.normalise != 'no'
+    if self.rule is rules.polyak and not (
+      linear and self.normalise is rules.not_normalised
     ):
       raise ValueError(
-        f'rule is polyak with head {self.head!r}, normalise '
-        f'{self.normalise!r}: it needs the least loss, known for the linear '
-        'head, and the gradient itself (normalise=no)'
+        'polyak needs the least loss, known for the linear head, and the '
+        'gradient itself: not_normalised'
       )
-    if self.data == 'relu' and self.head != 'relu':
-      raise ValueError(f'head is {self.head!r}, expected relu for data=relu')
-    if self.head == 'relu' and self.data not in ('relu', 'given'):
-      raise ValueError(f'data is {self.data!r}, expected relu for head=relu')
-    if self.data == 'orthonormal' and max(self.n, self.T) > self.d:
-      raise ValueError(
-        f'd is {self.d}, expected at least n = {self.n} and T = {self.T} for '
-        'data=orthonormal'
-      )
+    if self.draw is relu and self.head is not heads.relu:
+      raise ValueError('instances with ReLU units need the head relu')
+    # What the ensemble refuses is refused here.
+    jax.eval_shape(
+      lambda: self.draw(jax.random.key(0), self.n, self.T, self.d, self.dtype)
+    )
 
 
 class Problem(NamedTuple):
@@ -151,8 +140,6 @@ class Problem(NamedTuple):
   data: Instance
   optimal: Int[Array, ' n']
   start: PyTree = None  # θ_0, where it is given
-  targets: dict[str, Array] | None = None  # watched: alignment_<name>
-  facts: dict[str, Array] | None = None  # reported once
 
 
 class State(NamedTuple):
@@ -179,28 +166,29 @@ def logits_of(params: dict[str, Array], data: Instance) -> Array:
   return jnp.where(data.mask, a, -jnp.inf)
 
 
-def gradient_of(structure: Structure) -> Callable[..., tuple[Array, Scaled]]:
+def gradient_of(s: Structure) -> Callable[..., tuple[Array, Scaled]]:
   """The loss and its gradient.
 
   Args:
-    structure: Names loss, head and how to differentiate.
+    s: Has loss, head and how to differentiate.
 
   Returns:
     (params, instance, hp) -> (L, exp(scale) times a tree); without λ.
   """
-  s = structure
-  loss, head = loss_named(s.loss), head_named(s.head)
+  linear = s.head is heads.linear
 
   def margins(share, data, hp):
     """(Y_i f_i, scores of the head's linearisation)."""
-    if s.head == 'linear':
+    if linear:
       return jnp.sum(share * data.gamma, -1), data.gamma
     mixed = jnp.einsum('nt,ntd->nd', share, data.X)
-    return local_scores(head, mixed, data.X, data.Y, data.v, hp.strength)
+    return heads.local_scores(
+      s.head, mixed, data.X, data.Y, data.v, hp.strength
+    )
 
   def plain(params, data, hp):
     share = jax.nn.softmax(logits_of(params, data), -1)
-    return jnp.mean(loss.value(margins(share, data, hp)[0]))
+    return jnp.mean(s.loss.value(margins(share, data, hp)[0]))
 
   def autodiff(params, data, hp):
     value, tree = jax.value_and_grad(plain)(params, data, hp)
@@ -208,22 +196,22 @@ def gradient_of(structure: Structure) -> Callable[..., tuple[Array, Scaled]]:
 
   def exact(params, data, hp):
     a = logits_of(params, data)
-    if s.head == 'linear':
+    if linear:
       j = horizon.jacobian(a, data.gamma, data.mask)
       margin = j.margin
     else:
       margin, gamma = margins(jax.nn.softmax(a, -1), data, hp)
       j = horizon.jacobian(a, gamma, data.mask)
-    q = (loss.slope(margin) / len(a))[:, None] * j.q
+    q = (s.loss.slope(margin) / len(a))[:, None] * j.q
     P = jnp.einsum('nt,ntd->nd', q, data.X)  # ∇L(W) = Pᵀ Z
     if 'W' in params:
       tree = {'W': P.T @ data.Z}
     else:
       K, Q = params['K'], params['Q']
       tree = {'K': P.T @ (data.Z @ Q), 'Q': data.Z.T @ (P @ K)}
-    return jnp.mean(loss.value(margin)), Scaled(tree, j.scale)
+    return jnp.mean(s.loss.value(margin)), Scaled(tree, j.scale)
 
-  return exact if s.gradient == 'exact' else autodiff
+  return exact if s.exact else autodiff
 
 
 def system(structure: Structure) -> System:
@@ -233,13 +221,12 @@ def system(structure: Structure) -> System:
     structure: What is fixed in the compiled program.
 
   Returns:
-    A `System` over `Hp`; its `sample` takes an `Instance` as data where
-    data='given'. Observations: loss, log_gradient (ln ‖∇L‖_F, exact where the
-    gradient is), share (mean over samples of the largest softmax) and
-    share_min, weight_norm ‖W‖_F, optimal (share of samples whose token has the
-    best score), switches and switched (how often tokens changed, and when
-    last), alignment_<name> with every target of the problem; with `weights`
-    also W and tokens.
+    A `System` over `Hp`; its `sample` takes an `Instance` as data, or draws
+    one. Observations, with units in `ATTRIBUTES`: loss, log_gradient (ln
+    ‖∇L‖_F, exact where the gradient is), share (mean over samples of the
+    largest softmax) and share_min, weight_norm ‖W‖_F, optimal (share of samples
+    whose token has the best score), switches and switched (how often tokens
+    changed, and when last); with `weights` also W and tokens.
 
   >>> from framework.system import rollout
   >>> run = system(Structure(n=2, T=3, d=4))
@@ -263,68 +250,44 @@ def sample(
   """Draws an instance, or takes the given one."""
   del hp
   key_data, key_scores = jax.random.split(key)
-  if s.data == 'given':
-    if data is None:
-      raise ValueError('data is given but no instance was, expected `data`')
+  if data is None:
+    made = s.draw(key_data, s.n, s.T, s.d, s.dtype)
+  else:
     made = jax.tree.map(
       lambda x: x if x.dtype == bool else jnp.asarray(x, s.dtype), data
     )
-  else:
-    made = instances.DRAWS[s.data](key_data, s.n, s.T, s.d, s.dtype)
-  made = instances.asked(made, s.queries)
-  if s.scores == 'random':
-    gamma = instances.normal(key_scores, made.mask.shape, s.dtype)
+  made = s.queries(made)
+  if s.scores is not None:
+    gamma = s.scores(key_scores, made.mask, s.dtype)
     made = made._replace(gamma=gamma)
-  elif s.scores == 'tied':
-    gamma = instances.tied_scores(key_scores, made.mask, s.dtype)
-    made = made._replace(gamma=gamma)
-  return Problem(made, attention.optimal_tokens(made.gamma, made.mask))
+  return Problem(made, layer.optimal_tokens(made.gamma, made.mask))
 
 
 def init(s: Structure, key: Key[Array, ''], problem: Problem, hp: Hp) -> State:
-  """θ_0: as given, from the layer's initialiser, or at zero."""
-  data = problem.data
+  """θ_0: as given, or as the structure starts, scaled."""
+  data, hp = problem.data, _typed(s, hp)
   params = problem.start
   if params is None:
-    params = _drawn(s, key, data, hp)
-  opt_state = rule_named(s.rule)(_typed(s, hp)).init(params)
+    drawn = s.start(key, data.X, data.Z, s.rank, s.dtype)
+    scale = {'W': hp.init_scale, 'K': hp.init_scale * hp.balance}
+    scale['Q'] = hp.init_scale / hp.balance
+    params = {name: scale[name] * w for name, w in drawn.items()}
+  opt_state = s.rule(hp).init(params)
   tokens = jnp.argmax(logits_of(params, data), -1)
   zero = jnp.int32(0)
   return State(params, opt_state, tokens.astype(jnp.int32), zero, zero, zero)
-
-
-def _drawn(s: Structure, key: Key[Array, ''], data: Instance, hp: Hp):
-  d, q, m = data.X.shape[-1], data.Z.shape[-1], s.m or s.d
-  # The head has no parameters here.
-  nothing = jnp.zeros((), s.dtype)
-  if s.form == 'w':
-    layer: Any = attention.Attention(lambda x: nothing, dtype=s.dtype)
-  else:
-    layer = attention.KeyQueryAttention(lambda x: nothing, m, dtype=s.dtype)
-  if s.start == 'zero':
-    K = 0.1 * instances.normal(key, (d, m), s.dtype)
-    zero = jnp.zeros((d if s.form == 'w' else q, q if s.form == 'w' else m))
-    zero = zero.astype(s.dtype)
-    params = {'W': zero} if s.form == 'w' else {'K': K, 'Q': zero}
-  else:
-    variables: Any = layer.init(key, data.X[:1], data.Z[:1])
-    params = variables['params']
-  hp = _typed(s, hp)
-  scale = {'W': hp.init_scale, 'K': hp.init_scale * hp.balance}
-  scale['Q'] = hp.init_scale / hp.balance
-  return {name: scale[name] * w for name, w in params.items()}
 
 
 def train(s: Structure, state: State, problem: Problem, hp: Hp) -> State:
   """One step: gradient, λ, normalisation, rule."""
   hp, data = _typed(s, hp), problem.data
   value, gradient = gradient_of(s)(state.params, data, hp)
-  if s.form == 'kq':
-    gradient = regularised(gradient, state.params, hp.lam)
-  tree = normalised(gradient, s.normalise, hp.epsilon)
-  rule = optax.with_extra_args_support(rule_named(s.rule)(hp))
+  if s.rank is not None:
+    gradient = rules.regularised(gradient, state.params, hp.lam)
+  tree = s.normalise(gradient, hp.epsilon)
+  rule = optax.with_extra_args_support(s.rule(hp))
   extra = {'value': value}
-  if s.rule == 'polyak':
+  if s.head is heads.linear:
     extra['excess'] = value - _least(s, problem)
   updates, opt_state = rule.update(tree, state.opt_state, state.params, **extra)
   moved = _moved(state, data)
@@ -354,7 +317,7 @@ def _least(s: Structure, problem: Problem) -> Float[Array, '']:
   """L* = (1/n) Σ ℓ(γ_i,opt): all attention on the best tokens."""
   gamma = problem.data.gamma
   best = jnp.take_along_axis(gamma, problem.optimal[:, None], 1)
-  return jnp.mean(loss_named(s.loss).value(best))
+  return jnp.mean(s.loss.value(best))
 
 
 def observe(
@@ -362,7 +325,7 @@ def observe(
 ) -> dict[str, Array]:
   """What a person wants to see of one state."""
   data, hp = problem.data, _typed(s, hp)
-  W = attention.weights_of(state.params)
+  W = layer.weights_of(state.params)
   share = jax.nn.softmax(logits_of(state.params, data), -1)
   value, (tree, scale) = gradient_of(s)(state.params, data, hp)
   square = sum(jnp.sum(g**2) for g in jax.tree.leaves(tree))
@@ -382,19 +345,12 @@ def observe(
   }
   if s.weights:
     seen |= {'W': W, 'tokens': now.tokens}
-  for name, target in (problem.targets or {}).items():
-    seen[f'alignment_{name}'] = _cosine(W, target)
   return seen
 
 
 _FLOOR = -1e30  # ln of a gradient that is exactly zero
 
 
-def _cosine(W, V):
-  size = jnp.sqrt(jnp.sum(W**2) * jnp.sum(V**2))
-  return jnp.sum(W * V) / jnp.where(size > 0, size, 1)
-
-
 def _typed(s: Structure, hp: Hp) -> Any:
   """Numbers of the structure's dtype, whatever Python numbers would become."""
-  return Hp(*(jnp.asarray(x, s.dtype) for x in hp))
+  return jax.tree.map(lambda x: jnp.asarray(x, s.dtype), hp)

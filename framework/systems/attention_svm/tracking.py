@@ -10,7 +10,7 @@ changed: a program under `vmap` would solve all of them either way.
     for ... :
       states = train(states)          # some steps of all runs, one program
       followed = update(followed, data, tokens)
-      cosines = jax.vmap(probes.alignment)(W, followed.W)
+      cosines = jax.vmap(cosine)(W, followed.W)
 
 What is solved together is filled up to a power of two, so that a run of any
 length compiles few programs.
@@ -88,8 +88,8 @@ def update(
   Raises:
     ValueError: If there is no such norm, or shapes do not fit.
 
-  >>> from framework.systems.attention_svm import instances
-  >>> draw = jax.vmap(lambda key: instances.sphere(key, 2, 3, 4))
+  >>> from framework.systems.attention_svm import ensembles
+  >>> draw = jax.vmap(lambda key: ensembles.sphere(key, 2, 3, 4))
   >>> data = draw(jax.random.split(jax.random.key(0), 5))
   >>> now = np.zeros((5, 2), int)
   >>> one = update(follow(data), data, now)

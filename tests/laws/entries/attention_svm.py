@@ -5,10 +5,10 @@ import numpy as np
 from framework.systems import attention_svm as attention
 from framework.systems.attention_svm import (
   next_token,
-  outcome,
   pretrained,
   prompt,
   reg_path,
+  rules,
   separation,
   several_tokens,
 )
@@ -21,7 +21,7 @@ def layer(name, differentiable, slow=False, **options):
     attention.system,
     lambda dtype: (attention.Structure(n=3, T=4, d=3, dtype=dtype, **options),),
     attention.Hp(eta=0.3, lam=0.01, epsilon=0.1),
-    final=outcome.final,
+    final=attention.final,
     differentiable=differentiable,
     looser=10.0,
     slow=slow,
@@ -56,10 +56,10 @@ ENTRIES = [
     '(K, Q) with Adam',
     ('eta', 'lam'),
     slow=True,
-    form='kq',
-    rule='adam',
-    normalise='no',
-    gradient='autodiff',
+    rank=3,
+    rule=rules.adam,
+    normalise=rules.not_normalised,
+    exact=False,
   ),
   Entry(
     'several tokens',
@@ -82,7 +82,7 @@ ENTRIES = [
   Entry(
     'prompt, alone',
     prompt.system,
-    lambda dtype: (prompt.Structure('multi', dtype),),
+    lambda dtype: (prompt.Structure(prompt.setups.multi, dtype),),
     prompt.Hp(epsilon=0.1, p0=0.3),
     differentiable=('eta', 'epsilon'),
     looser=10.0,
@@ -90,7 +90,7 @@ ENTRIES = [
   Entry(
     'prompt, joint',
     prompt.system,
-    lambda dtype: (prompt.Structure('joint_loose', dtype),),
+    lambda dtype: (prompt.Structure(prompt.setups.joint_loose, dtype),),
     prompt.Hp(epsilon=0.1, p0=0.3),
     differentiable=('eta', 'epsilon'),
     looser=10.0,

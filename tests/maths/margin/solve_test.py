@@ -482,12 +482,6 @@ def test_bad_input_is_refused():
     svm(rows, 'l2')
   with pytest.raises(ValueError, match='queries is 0, expected'):
     svm(rows, queries=0)
-  with pytest.raises(ValueError, match='T is 1, expected at least 2 tokens'):
-    margin_rows(X[:, :1], Z, tokens)
-  with pytest.raises(ValueError, match=r'mask has shape \(3, 3\), expected'):
-    margin_rows(X, Z, tokens, np.ones((3, 3), bool))
-  with pytest.raises(ValueError, match='of 3, 2, 3 inputs'):
-    margin_rows(X, Z[:2], tokens)
   with pytest.raises(ValueError, match='have shapes'):
     constraints(X, Z)
   with pytest.raises(ValueError, match='rows are 0'):

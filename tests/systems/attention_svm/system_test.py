@@ -11,8 +11,7 @@ from framework.maths.margin import svm
 from framework.system import rollout
 from framework.system import start as start_of
 from framework.systems import attention_svm as dynamics
-from framework.systems.attention_svm import instances
-from framework.systems.attention_svm import outcome as dynamics_outcome
+from framework.systems.attention_svm import ensembles, heads, rules
 from framework.systems.attention_svm.probes import OUTCOMES
 from framework.systems.attention_svm.rows import margin_rows
 
@@ -27,20 +26,19 @@ def hp_of(**values):
 
 
 def given(seed):
-  return instances.instance(
+  return dynamics.instance(
     *(TRAIN[name][seed] for name in ('X', 'Z', 'Y', 'v')), dtype=jnp.float64
   )
 
 
-def replay(form, gradient, last):
+def replay(form, exact, last):
   """Trajectories of W from the stored starts of all seeds."""
   structure = dynamics.Structure(
     n=6,
     T=8,
     d=10,
-    data='given',
-    form=form,
-    gradient=gradient,
+    rank=10 if form == 'kq' else None,
+    exact=exact,
     weights=True,
     dtype=jnp.float64,
   )
@@ -71,16 +69,16 @@ def relative(got, want):
   return np.linalg.norm(got - want, axis=(-1, -2)) / size
 
 
-@pytest.mark.parametrize('gradient', ['exact', 'autodiff'])
-def test_W_replays(gradient):
-  off = relative(replay('w', gradient, 11), TRAIN['W_W'][:, :11])
+@pytest.mark.parametrize('exact', [True, False])
+def test_W_replays(exact):
+  off = relative(replay('w', exact, 11), TRAIN['W_W'][:, :11])
   assert off[:, SNAPS[:11] <= 200].max() < 1e-11
   assert off[:, SNAPS[:11] <= 500].max() < 1e-9
 
 
-@pytest.mark.parametrize('gradient', ['exact', 'autodiff'])
-def test_K_and_Q_replay(gradient):
-  off = relative(replay('kq', gradient, 8), TRAIN['W_KQ'][:, :8])
+@pytest.mark.parametrize('exact', [True, False])
+def test_K_and_Q_replay(exact):
+  off = relative(replay('kq', exact, 8), TRAIN['W_KQ'][:, :8])
   assert off[:, SNAPS[:8] <= 20].max() < 1e-12
   assert off.max() < 1e-6
 
@@ -101,7 +99,7 @@ def test_every_run_ends_at_locally_optimal_tokens():
   """Exact gradients, 10 000 steps: cosine to the SVM and classification."""
   structure = dynamics.Structure(n=4, T=5, d=6, dtype=jnp.float64)
   system = dynamics.system(structure)
-  final = dynamics_outcome.final(structure, ('frobenius',))
+  final = dynamics.final(structure, ('frobenius',))
 
   def run(key):
     state, _ = rollout(system, key, hp_of(), jnp.array([0, 10_000]))
@@ -120,7 +118,11 @@ def test_no_stationary_point_where_other_scores_are_equal():
 
   def cosine(key, scale, tied):
     structure = dynamics.Structure(
-      n=4, T=5, d=6, scores='tied' if tied else 'head', dtype=jnp.float64
+      n=4,
+      T=5,
+      d=6,
+      scores=ensembles.tied_scores if tied else None,
+      dtype=jnp.float64,
     )
     system = dynamics.system(structure)
     k_data, k_W = jax.random.split(key)
@@ -148,12 +150,15 @@ def test_no_stationary_point_where_other_scores_are_equal():
   'fields, line',
   [
     ({'T': 1}, 'T is 1, expected an integer >= 2'),
-    ({'m': 0}, 'rank m is 0, expected an integer >= 1'),
-    ({'loss': 'hinge'}, "loss is 'hinge'"),
-    ({'rule': 'fast'}, "rule is 'fast'"),
-    ({'rule': 'polyak'}, 'rule is polyak'),
-    ({'head': 'relu'}, 'expected relu for head=relu'),
-    ({'gradient': 'good'}, "gradient is 'good'"),
+    ({'rank': 0}, 'rank is 0, expected an integer >= 1'),
+    ({'rule': rules.polyak}, 'polyak needs the least loss'),
+    ({'draw': ensembles.relu}, 'instances with ReLU units need'),
+    ({'draw': ensembles.opposed, 'T': 2}, 'T is 2, expected at least 3'),
+    ({'draw': ensembles.orthonormal, 'n': 5}, 'd is 4, expected at least n'),
+    (
+      {'head': heads.relu, 'scores': ensembles.tied_scores},
+      'scores of their own need the linear head',
+    ),
   ],
 )
 def test_what_cannot_be_built(fields, line):
@@ -172,4 +177,4 @@ def test_data_that_cannot_be_used():
     ((X, Z, Y, v), np.ones((2, 2), bool), 'mask has shape'),
   ):
     with pytest.raises(ValueError, match=line):
-      instances.instance(*args, mask=mask)
+      dynamics.instance(*args, mask=mask)

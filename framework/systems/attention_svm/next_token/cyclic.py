@@ -22,7 +22,10 @@ from framework.maths.margin import (
   gram,
   margins,
 )
-from framework.systems.attention_svm.next_token import graph as svm_graph
+from framework.systems.attention_svm.next_token.graph import (
+  Relations,
+  graph_rows,
+)
 
 __all__ = ['Cyclic', 'cyclic_subproblem', 'span_projection']
 
@@ -40,7 +43,7 @@ def cyclic_subproblem(
   sequences: Int[Array, 'n T'],
   last: Int[Array, ' n'],
   labels: Int[Array, ' n'],
-  given: svm_graph.Relations,
+  given: Relations,
   mask: Bool[Array, 'n T'] | None = None,
   size: int | None = None,
   iterations: int = 50,
@@ -54,7 +57,7 @@ def cyclic_subproblem(
     labels: The token that comes next; one of the sequence.
     given: The relations of the sequences' own graph.
     mask: Which positions exist.
-    size: As in `svm_graph.graph_rows`.
+    size: As in `graph.graph_rows`.
     iterations: Newton steps.
 
   Returns:
@@ -121,11 +124,11 @@ def cyclic_subproblem(
 
 
 def _equations(
-  E: Float[Array, 'K d'], given: svm_graph.Relations, size: int | None
+  E: Float[Array, 'K d'], given: Relations, size: int | None
 ) -> Constraints:
   """Rows that span (e_i − e_j) e_kᵀ, i ≍ j."""
   nothing = jnp.zeros_like(given.above)
-  return svm_graph.graph_rows(E, given._replace(above=nothing), size)
+  return graph_rows(E, given._replace(above=nothing), size)
 
 
 def span_projection(

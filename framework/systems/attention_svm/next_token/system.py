@@ -7,7 +7,7 @@ the embeddings, the probability of the label is the attention on its places:
     L(W) = −(1/n) Σ_i log Σ_t 1(x_it = y_i) s_it,   s_i = softmax(X_i W z_i),
 
 convex in W. With S_fin the span of (e_i − e_j) e_kᵀ over tokens that share a
-component of the graph of k (`svm_graph`), gradient descent has
+component of the graph of k (`graph`), gradient descent has
 
     Π_fin W(t) → W_fin       the minimiser of the cyclic subproblem,
     W(t)/‖W(t)‖ → W_svm/‖W_svm‖   the solution of the graph's SVM.
@@ -26,14 +26,20 @@ import optax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
 from framework.descent import DescentState, descent
-from framework.maths import linalg
+from framework.maths import draws, linalg
 from framework.maths.margin import Constraints, svm
+from framework.probes import cosine
 from framework.system import System
 from framework.systems.attention_svm.layer import logits
-from framework.systems.attention_svm.next_token import cyclic as svm_cyclic
-from framework.systems.attention_svm.next_token import graph as svm_graph
+from framework.systems.attention_svm.next_token.cyclic import cyclic_subproblem
+from framework.systems.attention_svm.next_token.graph import (
+  graph_rows,
+  priority_graph,
+  relations,
+)
 
 __all__ = [
+  'ATTRIBUTES',
   'Corpus',
   'Hp',
   'Laws',
@@ -44,6 +50,21 @@ __all__ = [
   'split',
   'system',
 ]
+
+ATTRIBUTES = {
+  'loss': {'long_name': 'loss L', 'units': '1'},
+  'excess': {'long_name': 'loss above its infimum', 'units': '1'},
+  'finite_error': {'long_name': '‖Π_fin W − W_fin‖_F', 'units': '1'},
+  'finite_norm': {'long_name': '‖W_fin‖_F', 'units': '1'},
+  'direction_error': {'long_name': '1 − cos(Π_⊥ W, W_svm)', 'units': '1'},
+  'norm': {'long_name': '‖W‖_F', 'units': '1'},
+  'cyclic': {'long_name': 'dimension of S_fin', 'units': '1'},
+  'ordered': {'long_name': 'a token has priority', 'units': '1'},
+  'feasible': {
+    'long_name': 'the graph has an SVM solution',
+    'units': '1',
+  },
+}
 
 
 class Corpus(NamedTuple):
@@ -134,7 +155,7 @@ def random_corpus(
     A `Corpus`. A label is a token at a random place of its sequence.
   """
   keys = jax.random.split(key, 4)
-  E = jax.random.normal(keys[0], (K, d), dtype)
+  E = draws.normal(keys[0], (K, d), dtype)
   E = E / jnp.sqrt(jnp.sum(E**2, 1, keepdims=True))
   last = jax.random.randint(keys[1], (n,), 0, queries)
   sequences = jax.random.randint(keys[2], (n, T), 0, K).at[:, -1].set(last)
@@ -164,19 +185,17 @@ def laws(corpus: Corpus, size: int) -> Laws:
 
   Args:
     corpus: The sequences.
-    size: Rows to make room for, as in `svm_graph.graph_rows`.
+    size: Rows to make room for, as in `graph.graph_rows`.
 
   Returns:
     `Laws`.
   """
   E, sequences, last, labels, mask = corpus
-  graph = svm_graph.priority_graph(sequences, last, labels, len(E), mask)
-  given = svm_graph.relations(graph)
-  rows = svm_graph.graph_rows(E, given, size)
+  graph = priority_graph(sequences, last, labels, len(E), mask)
+  given = relations(graph)
+  rows = graph_rows(E, given, size)
   solution = svm(rows)
-  cyclic = svm_cyclic.cyclic_subproblem(
-    E, sequences, last, labels, given, mask, size
-  )
+  cyclic = cyclic_subproblem(E, sequences, last, labels, given, mask, size)
   some = jnp.any(rows.present & ~rows.equality)
   flat = _matrices(rows._replace(present=rows.equality))
   return Laws(
@@ -231,7 +250,7 @@ def system(structure: Structure) -> System:
   def init_params(key, problem, hp: Hp):
     del problem
     scale = jnp.asarray(hp.init_scale, s.dtype)
-    return {'W': scale * jax.random.normal(key, (s.d, s.d), s.dtype)}
+    return {'W': scale * draws.normal(key, (s.d, s.d), s.dtype)}
 
   down = descent(
     init_params,
@@ -244,15 +263,12 @@ def system(structure: Structure) -> System:
     W, (corpus, law) = state.params['W'], problem
     inside, outside = split(W, law.span)
     value = loss(W, corpus)
-    lengths = _norm(outside) * _norm(law.direction)
-    cosine = jnp.sum(outside * law.direction)
-    cosine = cosine / jnp.where(lengths > 0, lengths, 1)
     return {
       'loss': value,
       'excess': value - law.least,
       'finite_error': _norm(inside - law.finite),
       'finite_norm': _norm(law.finite),
-      'direction_error': 1 - cosine,
+      'direction_error': 1 - cosine(outside, law.direction),
       'norm': _norm(W),
       'cyclic': jnp.sum(jnp.any(law.span != 0, 0), dtype=s.dtype),
       'ordered': jnp.any(law.direction != 0).astype(s.dtype),

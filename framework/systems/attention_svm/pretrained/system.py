@@ -32,16 +32,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
-from framework.maths import linalg
+from framework.maths import draws, linalg
 from framework.maths.margin import Constraints, margins, svm
+from framework.probes import cosine
 from framework.system import System
 from framework.systems.attention_svm import gradient as horizon
 from framework.systems.attention_svm.layer import logits
-from framework.systems.attention_svm.losses import loss_named
-from framework.systems.attention_svm.probes import alignment, margin_ratio
+from framework.systems.attention_svm.losses import logistic
+from framework.systems.attention_svm.probes import margin_ratio
 from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = [
+  'ATTRIBUTES',
   'Data',
   'Hp',
   'Problem',
@@ -51,6 +53,25 @@ __all__ = [
   'reduce',
   'system',
 ]
+
+ATTRIBUTES = {
+  'alignment': {'long_name': 'cosine of W and W_svm', 'units': '1'},
+  'margin_ratio': {'long_name': 'margin of W over the greatest', 'units': '1'},
+  'share': {
+    'long_name': 'attention on the choice, mean',
+    'units': '1',
+  },
+  'share_min': {
+    'long_name': 'attention on the choice, least',
+    'units': '1',
+  },
+  'kept': {'long_name': 'queries attending to what the head did', 'units': '1'},
+  'rank': {'long_name': '(Σσ)²/Σσ² of W', 'units': '1'},
+  'logit_margin': {'long_name': 'least margin ⟨A, W⟩', 'units': '1'},
+  'feasible': {'long_name': 'the SVM has a solution', 'units': '1'},
+  'gap': {'long_name': '(primal − dual)/primal', 'units': '1'},
+  'visible': {'long_name': '‖W‖ between the spans, of all', 'units': '1'},
+}
 
 
 class Data(NamedTuple):
@@ -189,7 +210,7 @@ def system(structure: Structure) -> System:
     on α; kept, the share of queries still attending to α; rank, the
     participation ratio (Σσ)²/Σσ² of W; logit_margin; feasible; gap; visible.
   """
-  s, loss = structure, loss_named('logistic')
+  s = structure
 
   def sample(key: Key[Array, ''], hp: Hp, data: Data) -> Problem:
     key_passage, key_queries, key_null = jax.random.split(key, 3)
@@ -210,7 +231,7 @@ def system(structure: Structure) -> System:
     hidden = jnp.asarray(data.hidden[layer, passage], s.dtype)
     places = jax.random.permutation(key_queries, T)[: s.queries]
     key_null = jax.random.fold_in(key_null, hp.head_index)
-    drawn = jax.random.normal(key_null, (2, h, d), s.dtype)
+    drawn = draws.normal(key_null, (2, h, d), s.dtype)
     zeros = jnp.zeros(h, s.dtype)
     random = head_matrix(drawn[0], drawn[1], zeros, zeros)
     random = random * jnp.sqrt(jnp.sum(W**2) / jnp.sum(random**2))
@@ -224,7 +245,9 @@ def system(structure: Structure) -> System:
   def gradient(W, problem: Problem) -> horizon.ScaledGradient:
     T = problem.X.shape[1]
     gamma = (jnp.arange(T)[None] == problem.tokens[:, None]).astype(s.dtype)
-    return horizon.gradient(W, problem.X, problem.Z, gamma, loss, problem.mask)
+    return horizon.gradient(
+      W, problem.X, problem.Z, gamma, logistic, problem.mask
+    )
 
   def step(key, W, problem: Problem, hp: Hp) -> Float[Array, 'r q']:
     del key
@@ -242,7 +265,7 @@ def system(structure: Structure) -> System:
     )
     sigma = linalg.singular_values(W)
     return {
-      'alignment': alignment(W, problem.W),
+      'alignment': cosine(W, problem.W),
       'margin_ratio': margin_ratio(W, problem.rows, problem.least),
       'share': jnp.mean(own),
       'share_min': jnp.min(own),

@@ -15,36 +15,31 @@ References:
   Mechanism", arXiv:2306.13596.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
+from framework.maths import draws
 from framework.systems.attention_svm.prompt.svm import joint_svm, prompt_svm
 
-__all__ = ['SETUPS', 'Prompted', 'Setup', 'problem', 'problem_of']
-
-
-class Setup(NamedTuple):
-  """What tells one set-up from another."""
-
-  joint: bool = False  # whether v is trained
-  normalised: bool = True  # steps of length η; else plain, of 10 η
-  loss: str = 'logistic'
-  axis: int = 1  # of p(0) that `p0` is put on
-
-
-SETUPS = {
-  'single_global': Setup(),
-  'single_local': Setup(),
-  'multi': Setup(axis=0),
-  'multi_gd': Setup(normalised=False, axis=0),
-  'joint_tight': Setup(joint=True),
-  'joint_loose': Setup(joint=True),
-  'loss_linear': Setup(loss='linear'),
-  'loss_logistic': Setup(),
-}
+__all__ = [
+  'Prompted',
+  'Setup',
+  'joint_loose',
+  'joint_tight',
+  'log_slope_linear',
+  'log_slope_logistic',
+  'loss_linear',
+  'loss_logistic',
+  'multi',
+  'multi_gd',
+  'problem_of',
+  'single_global',
+  'single_local',
+]
 
 
 class Prompted(NamedTuple):
@@ -61,51 +56,31 @@ class Prompted(NamedTuple):
   half_square: Float[Array, ''] | float = 0.0  # ½‖law‖²
 
 
-_SINGLE = ((-0.1, 1.0), (1.0, 0.0), (0.0, 0.0))
-_SCORES = {'single_global': (1.0, 0.9, 0.9), 'single_local': (1.0, 0.9, 0.0)}
+def log_slope_logistic(u: Float[Array, '*n']) -> Float[Array, '*n']:
+  """Ln |ℓ'(u)| of ℓ(u) = ln(1 + e^−u): −ln(1 + e^u)."""
+  return -jax.nn.softplus(u)
 
 
-def problem(
-  key: Key[Array, ''],
-  setup: str,
-  C: Float[ArrayLike, ''] = 1.0,
-  dtype: Any = jnp.float32,
-) -> Prompted:
-  """The problem of a set-up; only `multi` is random.
+def log_slope_linear(u: Float[Array, '*n']) -> Float[Array, '*n']:
+  """Ln |ℓ'(u)| of ℓ(u) = −u: 0."""
+  return jnp.zeros_like(u)
 
-  Args:
-    key: A key.
-    setup: A key of `SETUPS`.
-    C: The larger score of the set-ups `loss_...`; others ignore it.
-    dtype: Of all numbers.
 
-  Returns:
-    A `Prompted` problem.
+class Setup(NamedTuple):
+  """A problem, and how it is trained.
 
-  Raises:
-    ValueError: If there is no such set-up.
-
-  >>> made = problem(jax.random.key(0), 'single_global')
-  >>> [round(float(x), 3) for x in (*made.law, made.half_square)]
-  [-0.099, 0.99, 0.495]
+  `draw` is a function of (key, C, dtype); C is the larger score where there is
+  a choice of it, and the key matters where something is random.
   """
-  if setup not in SETUPS:
-    raise ValueError(f'setup is {setup!r}, expected one of {", ".join(SETUPS)}')
-  if setup.startswith('single'):
-    keys = jnp.asarray([_SINGLE], dtype)
-    return problem_of(keys, jnp.asarray([_SCORES[setup]], dtype), rival=1)
-  if setup.startswith('multi'):
-    return _multi(key, dtype)
-  if setup.startswith('joint'):
-    third = 1.0 if setup == 'joint_tight' else 1.5
-    last = ((1.0, 1.0), (1.0, -1.0), (0.5, third))
-    X = jnp.asarray([((0.0, 0.0), x) for x in last], dtype)
-    return _joint(X, jnp.asarray((1.0, -1.0, 1.0), dtype))
-  keys = jnp.asarray(
-    [((1.0, 1.0), (0.0, 0.0)), ((1.0, -1.0), (0.0, 0.0))], dtype
-  )
-  gamma = jnp.asarray([(0.0, 0.0), (1.0, 0.0)], dtype)
-  return problem_of(keys, gamma.at[0, 0].set(C))
+
+  draw: Callable[..., Prompted]
+  joint: bool = False  # whether v is trained
+  normalised: bool = True  # steps of length η; else plain, of 10 η
+  log_slope: Callable[[Array], Array] = log_slope_logistic  # ln |ℓ'(margin)|
+  axis: int = 1  # of p(0) that `p0` is put on
+
+
+_SINGLE = ((-0.1, 1.0), (1.0, 0.0), (0.0, 0.0))
 
 
 def problem_of(
@@ -142,29 +117,74 @@ def problem_of(
   )
 
 
-def _multi(key: Key[Array, ''], dtype: Any) -> Prompted:
+def _multi(
+  key: Key[Array, ''], C: Float[ArrayLike, ''], dtype: Any
+) -> Prompted:
   """Good tokens near (0.8, 0), the others near (−0.9, 1) and (−½, −0.4)."""
+  del C
   n, T = 3, 7
   middle = [(0.8, -0.1)] + 3 * [(-0.9, 0.95)] + 3 * [(-0.5, -0.4)]
-  spread = jax.random.normal(key, (n, T, 2), dtype)
+  spread = draws.normal(key, (n, T, 2), dtype)
   keys = jnp.asarray([middle], dtype) + 0.15 * spread
   gamma = jnp.where(jnp.arange(T) == 0, 1, 0.5).astype(dtype)
   return problem_of(keys, jnp.broadcast_to(gamma[None], (n, T)))
 
 
-def _joint(X: Float[Array, 'n T 2'], Y: Float[Array, ' n']) -> Prompted:
-  """Keys are the tokens; the optimal token is the last."""
-  tokens = jnp.ones(len(X), int)
-  both = joint_svm(X, X, Y, tokens)
-  law = both.relaxed.W[:, 0]
-  return Prompted(
-    X,
-    X,
-    Y,
-    jnp.zeros(X.shape[:2], X.dtype),
-    tokens,
-    law,
-    both.p.W[:, 0],
-    both.v.W[:, 0],
-    jnp.sum(law**2) / 2,
+def _single(*scores: float) -> Callable[..., Prompted]:
+  """One input of three tokens, of these scores."""
+
+  def draw(key, C, dtype):
+    del key, C
+    keys = jnp.asarray([_SINGLE], dtype)
+    return problem_of(keys, jnp.asarray([scores], dtype), rival=1)
+
+  return draw
+
+
+def _joint(third: float) -> Callable[..., Prompted]:
+  """Keys are the tokens, the optimal one is the last; at (½, third) the third.
+
+  Two inputs are at (1, ±1), with labels ±1.
+  """
+
+  def draw(key, C, dtype):
+    del key, C
+    last = ((1.0, 1.0), (1.0, -1.0), (0.5, third))
+    X = jnp.asarray([((0.0, 0.0), x) for x in last], dtype)
+    Y = jnp.asarray((1.0, -1.0, 1.0), dtype)
+    tokens = jnp.ones(len(X), int)
+    both = joint_svm(X, X, Y, tokens)
+    law = both.relaxed.W[:, 0]
+    return Prompted(
+      X,
+      X,
+      Y,
+      jnp.zeros(X.shape[:2], X.dtype),
+      tokens,
+      law,
+      both.p.W[:, 0],
+      both.v.W[:, 0],
+      jnp.sum(law**2) / 2,
+    )
+
+  return draw
+
+
+def _two_inputs(key, C, dtype) -> Prompted:
+  """The good token of the first scores C times that of the second."""
+  del key
+  keys = jnp.asarray(
+    [((1.0, 1.0), (0.0, 0.0)), ((1.0, -1.0), (0.0, 0.0))], dtype
   )
+  gamma = jnp.asarray([(0.0, 0.0), (1.0, 0.0)], dtype)
+  return problem_of(keys, gamma.at[0, 0].set(C))
+
+
+single_global = Setup(_single(1.0, 0.9, 0.9))
+single_local = Setup(_single(1.0, 0.9, 0.0))
+multi = Setup(_multi, axis=0)
+multi_gd = Setup(_multi, normalised=False, axis=0)
+joint_tight = Setup(_joint(1.0), joint=True)
+joint_loose = Setup(_joint(1.5), joint=True)
+loss_linear = Setup(_two_inputs, log_slope=log_slope_linear)
+loss_logistic = Setup(_two_inputs)

@@ -8,7 +8,7 @@ v^mm, and p to the problem in which the inputs that do not support v^mm have
 margin ≥ 0 instead of ≥ 1.
 
 The gradients are exact at every horizon: the top token is eliminated as in
-`horizon`, and the slopes ℓ'(m_i), which vanish exponentially as v grows, are
+`gradient`, and the slopes ℓ'(m_i), which vanish exponentially as v grows, are
 kept relative to the largest.
 
 *Deviation*: the published code divides by ‖∇L‖ + ε, which ends its runs where
@@ -22,21 +22,41 @@ References:
 import dataclasses
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Key
 
+from framework.probes import cosine
 from framework.system import System
 from framework.systems.attention_svm import gradient as horizon
 from framework.systems.attention_svm.prompt.setups import (
-  SETUPS,
   Prompted,
   Setup,
-  problem,
+  single_global,
 )
-from framework.systems.attention_svm.rules import Scaled, normalised
+from framework.systems.attention_svm.rules import Scaled, each_normalised
 
-__all__ = ['Gradient', 'Hp', 'State', 'Structure', 'gradient', 'system']
+__all__ = [
+  'ATTRIBUTES',
+  'Gradient',
+  'Hp',
+  'State',
+  'Structure',
+  'gradient',
+  'system',
+]
+
+ATTRIBUTES = {
+  'p': {'long_name': 'prompt', 'units': '1'},
+  'v': {'long_name': 'head', 'units': '1'},
+  'cos_law': {'long_name': 'cosine of p to its solution', 'units': '1'},
+  'cos_rival': {'long_name': 'cosine of p to the other one', 'units': '1'},
+  'cos_v': {'long_name': 'cosine of v to v^mm', 'units': '1'},
+  'angle': {'long_name': 'of p from its solution', 'units': 'degree'},
+  'norm': {'long_name': '‖p‖', 'units': '1'},
+  'share_min': {'long_name': 'largest softmax, least of all', 'units': '1'},
+  'optimal': {'long_name': 'inputs on their best token', 'units': '1'},
+  'half_square': {'long_name': '½‖p‖² of the solution', 'units': '1'},
+}
 
 
 class Hp(NamedTuple):
@@ -68,21 +88,10 @@ class Gradient(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program.
+  """What is fixed in the compiled program."""
 
-  Raises:
-    ValueError: If there is no such set-up.
-  """
-
-  setup: str = 'single_global'
+  setup: Setup = single_global
   dtype: Any = jnp.float64
-
-  def __post_init__(self):
-    """Refuses what cannot be built."""
-    if self.setup not in SETUPS:
-      raise ValueError(
-        f'setup is {self.setup!r}, expected one of {", ".join(SETUPS)}'
-      )
 
 
 def gradient(state: State, given: Prompted, setup: Setup) -> Gradient:
@@ -100,10 +109,7 @@ def gradient(state: State, given: Prompted, setup: Setup) -> Gradient:
   if setup.joint:
     gamma = given.Y[:, None] * (given.X @ state.v)
   j = horizon.jacobian(given.keys @ state.p, gamma)
-  # ln |ℓ'|: 0 for −u, −ln(1 + e^u) for ln(1 + e^−u).
-  steep = jnp.zeros_like(j.margin)
-  if setup.loss == 'logistic':
-    steep = -jax.nn.softplus(j.margin)
+  steep = setup.log_slope(j.margin)
   most = jnp.max(steep)
   weight = -jnp.exp(steep - most) / len(gamma)
   mixed = jnp.einsum('nt,ntd->nd', j.attention, given.X)
@@ -130,10 +136,10 @@ def system(structure: Structure) -> System:
     selected token; optimal, the share of inputs that select their best token;
     half_square ½‖p‖² of the solution.
   """
-  s, setup = structure, SETUPS[structure.setup]
+  s, setup = structure, structure.setup
 
   def sample(key: Key[Array, ''], hp: Hp) -> Prompted:
-    return problem(key, s.setup, jnp.asarray(hp.C, s.dtype), s.dtype)
+    return setup.draw(key, jnp.asarray(hp.C, s.dtype), s.dtype)
 
   def init(key: Key[Array, ''], given: Prompted, hp: Hp) -> State:
     del key, given
@@ -151,7 +157,7 @@ def system(structure: Structure) -> System:
     epsilon = jnp.asarray(hp.epsilon, s.dtype)
 
     def unit(tree, scale):
-      return normalised(Scaled(tree, scale), 'each', epsilon)
+      return each_normalised(Scaled(tree, scale), epsilon)
 
     p = state.p - eta * unit(g.p, g.scale_p)
     if not setup.joint:
@@ -166,9 +172,9 @@ def system(structure: Structure) -> System:
     return {
       'p': state.p,
       'v': state.v,
-      'cos_law': _cosine(state.p, given.law),
-      'cos_rival': _cosine(state.p, given.rival),
-      'cos_v': _cosine(state.v, given.v),
+      'cos_law': cosine(state.p, given.law),
+      'cos_rival': cosine(state.p, given.rival),
+      'cos_v': cosine(state.v, given.v),
       'angle': (turned + 180) % 360 - 180,
       'norm': jnp.sqrt(jnp.sum(state.p**2)),
       'share_min': jnp.min(jnp.max(g.attention, -1)),
@@ -177,11 +183,6 @@ def system(structure: Structure) -> System:
     }
 
   return System(sample, init, step, observe)
-
-
-def _cosine(a: Float[Array, ' 2'], b: Float[Array, ' 2']) -> Float[Array, '']:
-  size = jnp.sqrt(jnp.sum(a**2) * jnp.sum(b**2))
-  return jnp.sum(a * b) / jnp.where(size > 0, size, 1)
 
 
 def _angle(a: Float[Array, ' 2']) -> Float[Array, '']:

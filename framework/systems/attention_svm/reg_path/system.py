@@ -26,17 +26,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Key
 
-from framework.maths import linalg
+from framework.maths import draws, linalg
 from framework.maths.margin import norm_named, svm
 from framework.maths.simplex import project_frobenius, project_nuclear
+from framework.probes import cosine
 from framework.system import System
 from framework.systems.attention_svm import gradient as horizon
-from framework.systems.attention_svm import instances
+from framework.systems.attention_svm import losses
+from framework.systems.attention_svm.ensembles import sphere
+from framework.systems.attention_svm.instances import Instance
 from framework.systems.attention_svm.layer import logits, optimal_tokens
-from framework.systems.attention_svm.losses import loss_named
+from framework.systems.attention_svm.losses import Loss
 from framework.systems.attention_svm.rows import margin_rows
 
 __all__ = [
+  'ATTRIBUTES',
   'BALLS',
   'Hp',
   'Problem',
@@ -49,6 +53,15 @@ __all__ = [
 ]
 
 BALLS = ('frobenius', 'nuclear')
+ATTRIBUTES = {
+  'error': {'long_name': '1 − cos(W, W^mm)', 'units': '1'},
+  'distance': {'long_name': '‖W/‖W‖ − W^mm/‖W^mm‖‖', 'units': '1'},
+  'stationarity': {'long_name': '1 + ⟨∇L, W⟩/(‖∇L‖°‖W‖)', 'units': '1'},
+  'loss': {'long_name': 'mean loss of the margin', 'units': '1'},
+  'optimal': {'long_name': 'samples on their best token', 'units': '1'},
+  'size': {'long_name': '‖W‖/R', 'units': '1'},
+  'feasible': {'long_name': 'the SVM has a solution', 'units': '1'},
+}
 
 
 class Hp(NamedTuple):
@@ -64,14 +77,14 @@ class Structure:
   """What is fixed in the compiled program.
 
   Raises:
-    ValueError: If a size or a name is out of range, naming it.
+    ValueError: If a size is out of range, or there is no such ball.
   """
 
   n: int = 4  # samples
   T: int = 5  # tokens of each
   d: int = 8  # dimension
   ball: str = 'frobenius'
-  loss: str = 'logistic'
+  loss: Loss = losses.logistic
   dtype: Any = jnp.float64
 
   def __post_init__(self):
@@ -84,19 +97,18 @@ class Structure:
       raise ValueError(
         f'ball is {self.ball!r}, expected one of {", ".join(BALLS)}'
       )
-    loss_named(self.loss)
 
 
 class Problem(NamedTuple):
   """What is fixed over time."""
 
-  data: instances.Instance
+  data: Instance
   W: Float[Array, 'd q']  # W^mm in the norm of the ball
   best: Any  # Int[Array, ' n']: optimal tokens
   feasible: Bool[Array, '']
 
 
-def problem_of(data: instances.Instance, ball: str) -> Problem:
+def problem_of(data: Instance, ball: str) -> Problem:
   """An instance with the solution that its path should tend to.
 
   Args:
@@ -142,12 +154,12 @@ def stationarity(
 
 def constrained_descent(
   W: Float[Array, 'd q'],
-  data: instances.Instance,
+  data: Instance,
   radius: Float[ArrayLike, ''],
   eta: Float[ArrayLike, ''],
   steps: int,
   ball: str = 'frobenius',
-  loss: str = 'logistic',
+  loss: Loss = losses.logistic,
 ) -> Float[Array, 'd q']:
   """Projected normalised descent on W within a ball of either norm.
 
@@ -163,26 +175,25 @@ def constrained_descent(
     eta: Length of a step.
     steps: How many.
     ball: 'frobenius' or 'nuclear'.
-    loss: As in `loss_named`.
+    loss: Of the margin.
 
   Returns:
     W after the steps.
 
   Raises:
-    ValueError: If ball or loss are unknown.
+    ValueError: If there is no such ball.
 
-  >>> data = instances.sphere(jax.random.key(0), 2, 3, 4)
+  >>> data = sphere(jax.random.key(0), 2, 3, 4)
   >>> W = constrained_descent(jnp.zeros((4, 4)), data, 5.0, 0.1, 99)
   >>> print(jnp.sqrt(jnp.sum(W**2)).round(3))
   5.0
   """
   if ball not in BALLS:
     raise ValueError(f'ball is {ball!r}, expected one of {", ".join(BALLS)}')
-  found = loss_named(loss)
   project = project_frobenius if ball == 'frobenius' else project_nuclear
 
   def step(_, W):
-    G = horizon.gradient(W, data.X, data.Z, data.gamma, found, data.mask).tree
+    G = horizon.gradient(W, data.X, data.Z, data.gamma, loss, data.mask).tree
     return project(W - eta * _unit(G)['W'], radius)
 
   return jax.lax.fori_loop(0, steps, step, W)
@@ -203,12 +214,12 @@ def system(structure: Structure) -> System:
     stationarity; loss; optimal, the share of samples whose largest
     attention is on the optimal token; size ‖W‖/R; feasible.
   """
-  s, loss = structure, loss_named(structure.loss)
+  s, loss = structure, structure.loss
   value = norm_named(s.ball).value
 
   def sample(key: Key[Array, ''], hp: Hp) -> Problem:
     del hp
-    data = instances.sphere(key, s.n, s.T, s.d, s.dtype)
+    data = sphere(key, s.n, s.T, s.d, s.dtype)
     return problem_of(data, s.ball)
 
   def init(key: Key[Array, ''], problem: Problem, hp: Hp) -> dict[str, Array]:
@@ -218,7 +229,7 @@ def system(structure: Structure) -> System:
       return {'W': W.astype(s.dtype)}
     K, Q = balanced_factors(W)
     # K = Q = 0 is a saddle: leave it.
-    noise = 1e-3 * jax.random.normal(key, (2, s.d, s.d), s.dtype)
+    noise = 1e-3 * draws.normal(key, (2, s.d, s.d), s.dtype)
     return _inside({'K': K + noise[0], 'Q': Q + noise[1]}, hp)
 
   def gradient(state, problem: Problem) -> horizon.ScaledGradient:
@@ -244,10 +255,8 @@ def system(structure: Structure) -> System:
     found = horizon.gradient(W, data.X, data.Z, data.gamma, loss, data.mask)
     size = value(W)
     unit = W / jnp.where(size > 0, size, 1)
-    lengths = jnp.sqrt(jnp.sum(W**2) * jnp.sum(target**2))
-    cosine = jnp.sum(W * target) / jnp.where(lengths > 0, lengths, 1)
     return {
-      'error': 1 - cosine,
+      'error': 1 - cosine(W, target),
       'distance': value(unit - target / value(target)),
       'stationarity': stationarity(found.tree['W'], W, s.ball),
       'loss': found.loss,

@@ -1,6 +1,6 @@
 """Hard-margin attention of random instances, without any training.
 
-For the optimal tokens of `instances.sphere`: is there a W that separates them,
+For the optimal tokens of `ensembles.sphere`: is there a W that separates them,
 and of what rank is the one of least norm? The row space of a solution lies in
 the span of the queries, so rank W ≤ min(n, d) in either norm. An instance of d
 dimensions is one of more, with zeros in the rest: d is a hyperparameter.
@@ -24,13 +24,33 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from framework.maths import linalg
 from framework.maths.margin import svm
+from framework.probes import numerical_rank
 from framework.system import System
-from framework.systems.attention_svm import instances, probes
-from framework.systems.attention_svm import layer as attention
+from framework.systems.attention_svm import layer, probes
+from framework.systems.attention_svm.ensembles import normal, sphere
+from framework.systems.attention_svm.instances import Instance
 from framework.systems.attention_svm.rows import margin_rows
 
-__all__ = ['Hp', 'Problem', 'Structure', 'system']
+__all__ = ['ATTRIBUTES', 'THRESHOLDS', 'Hp', 'Problem', 'Structure', 'system']
 
+ATTRIBUTES = {
+  'rank_loose': {
+    'long_name': 'singular values above 1e-7 of a solution known to 1e-5',
+    'units': '1',
+  },
+  'b1': {'long_name': 'every other token supports W', 'units': '1'},
+} | {
+  f'{name}_{norm}': {'long_name': f'{text}, {norm} SVM', 'units': '1'}
+  for norm in ('frobenius', 'nuclear')
+  for name, text in (
+    ('feasible', 'solution found'),
+    ('infeasible', 'proved to have none'),
+    ('norm', '‖W_svm‖'),
+    ('gap', '(primal − dual)/primal'),
+    ('rank', 'singular values above 1e-4, 1e-5, 1e-6 of the largest'),
+    ('rows', '‖W(I − P_Z)‖/‖W‖'),
+  )
+}
 THRESHOLDS = (1e-4, 1e-5, 1e-6)  # of the largest singular value
 LOOSE, PUBLISHED = 1e-5, 1e-7  # error of a loose solver, absolute threshold
 
@@ -66,7 +86,7 @@ class Structure:
 class Problem(NamedTuple):
   """The instance, and noise of the size of a loose solver's error."""
 
-  data: instances.Instance
+  data: Instance
   noise: Float[Array, 'd d']
 
 
@@ -98,9 +118,9 @@ def system(structure: Structure) -> System:
 
 
 def _sample(s: Structure, key: Key[Array, ''], hp: Hp) -> Problem:
-  """`instances.sphere` in hp.dims dimensions, zeros in the others."""
+  """`ensembles.sphere` in hp.dims dimensions, zeros in the others."""
   key_data, key_noise = jax.random.split(key)
-  data = instances.sphere(key_data, s.n, s.T, s.d, s.dtype)
+  data = sphere(key_data, s.n, s.T, s.d, s.dtype)
 
   def within(x):
     used = jnp.broadcast_to(jnp.arange(s.d) < hp.dims, x.shape)
@@ -108,16 +128,16 @@ def _sample(s: Structure, key: Key[Array, ''], hp: Hp) -> Problem:
     return x / jnp.sqrt(jnp.sum(x**2, -1, keepdims=True))
 
   X, Z, v = (within(x) for x in (data.X, data.Z, data.v))
-  gamma = attention.scores(X, data.Y, v)
+  gamma = layer.scores(X, data.Y, v)
   # A solver errs where its problem is: between the spans of X and Z.
-  E = instances.normal(key_noise, (s.n, s.d), s.dtype)
+  E = normal(key_noise, (s.n, s.d), s.dtype)
   noise = jnp.where((jnp.arange(s.d) < hp.dims)[:, None], E.T @ Z, 0)
   return Problem(data._replace(X=X, Z=Z, v=v, gamma=gamma), noise)
 
 
 def _observe(s: Structure, problem: Problem) -> dict[str, Array]:
   data, noise = problem
-  best = attention.optimal_tokens(data.gamma, data.mask)
+  best = layer.optimal_tokens(data.gamma, data.mask)
   rows = margin_rows(data.X, data.Z, best, data.mask)
   inside = _projector(data.Z)
   seen = {}
@@ -127,7 +147,8 @@ def _observe(s: Structure, problem: Problem) -> dict[str, Array]:
     nan = jnp.where(found.feasible, 0, jnp.nan).astype(s.dtype)
     size = jnp.sqrt(jnp.sum(there**2))
     outside = there - there @ inside
-    ranks = [probes.effective_rank(there, x) for x in THRESHOLDS]
+    sigma = linalg.singular_values(there)
+    ranks = [numerical_rank(sigma, x) for x in THRESHOLDS]
     seen |= {
       f'feasible_{norm}': found.feasible,
       f'infeasible_{norm}': found.infeasible,

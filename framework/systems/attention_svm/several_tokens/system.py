@@ -7,7 +7,7 @@ O_i be those it keeps and s_i its softmax on them. Then, as W grows,
 
 W_fin the least matrix that reproduces the ratios of s_i within O_i, and W_dir
 the least one that is indifferent within O_i and prefers it to the rest by a
-margin of 1 (`svm_tokens`). Compared with it are W_dir alone, and the SVM of
+margin of 1 (`general_svm`). Compared with it are W_dir alone, and the SVM of
 the one token that each sample attends to most, which ignores the others.
 
 A run counts only where it is clear what was kept: no share between `low` and
@@ -29,9 +29,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from framework.maths.margin import svm
+from framework.probes import cosine
 from framework.system import System
-from framework.systems.attention_svm import layer as attention
-from framework.systems.attention_svm import probes
+from framework.systems.attention_svm import layer
 from framework.systems.attention_svm.rows import margin_rows
 from framework.systems.attention_svm.several_tokens.svm import (
   general_svm,
@@ -51,10 +51,19 @@ from framework.systems.attention_svm.system import (
   system as one_token,
 )
 
-__all__ = ['HIGH', 'LOW', 'NAMES', 'accepted', 'final', 'system']
+__all__ = ['ATTRIBUTES', 'HIGH', 'LOW', 'NAMES', 'accepted', 'final', 'system']
 
 HIGH, LOW = 1e-3, 1e-6  # kept from there on; lost up to there
 NAMES = ('equivalent', 'direction', 'single')
+ATTRIBUTES = {
+  'accepted': {'long_name': 'it is clear which tokens are kept', 'units': '1'},
+  'kept': {'long_name': 'tokens kept, mean over samples', 'units': '1'},
+  'masked': {'long_name': 'largest softmax of a lost token', 'units': '1'},
+  'curves': {
+    'long_name': f'cosines of W with {", ".join(NAMES)} over times',
+    'units': '1',
+  },
+}
 
 
 def system(structure: Structure) -> System:
@@ -69,13 +78,13 @@ def system(structure: Structure) -> System:
   Raises:
     ValueError: If K and Q are trained: W is what the prediction is of.
 
-  >>> system(Structure(form='kq'))
+  >>> system(Structure(rank=2))
   Traceback (most recent call last):
-  ValueError: form is 'kq', expected 'w': the prediction is of W
+  ValueError: rank is 2, expected None: the prediction is of W
   """
-  if structure.form != 'w':
+  if structure.rank is not None:
     raise ValueError(
-      f"form is {structure.form!r}, expected 'w': the prediction is of W"
+      f'rank is {structure.rank}, expected None: the prediction is of W'
     )
   own = one_token(structure)
 
@@ -131,7 +140,7 @@ def final(
   def observe(state: State, problem: Problem, hp: Hp) -> dict[str, Array]:
     data = problem.data
     W = state.params['W']
-    share = attention.attention(W, data.X, data.Z, data.mask)
+    share = layer.attention(W, data.X, data.Z, data.mask)
     kept, counts = accepted(share, data.Y, data.mask)
     # A run that does not count has no rows: its solvers stop at once.
     rows = data.mask & counts
@@ -143,7 +152,7 @@ def final(
     targets = svm_equivalent(W, finite, direction), direction, single.W
 
     def cosines(W):
-      return jnp.stack([probes.alignment(W, V) for V in targets])
+      return jnp.stack([cosine(W, V) for V in targets])
 
     def advance(state, gap):
       state = jax.lax.fori_loop(

@@ -7,7 +7,7 @@ import pytest
 
 from framework import rollout
 from framework.maths.margin.norms import norm_named
-from framework.systems.attention_svm import instances
+from framework.systems.attention_svm import ensembles
 from framework.systems.attention_svm import reg_path as rp
 
 RADII = (30.0, 100.0, 300.0)
@@ -47,7 +47,7 @@ def test_points_are_stationary_on_the_ball(path):
 @pytest.mark.slow
 def test_factors_and_matrices_have_the_same_path():
   """On the nuclear ball: (K, Q) by scaling, W by projected singular values."""
-  data = instances.sphere(jax.random.key(7), 3, 4, 5, jnp.float64)
+  data = ensembles.sphere(jax.random.key(7), 3, 4, 5, jnp.float64)
   problem = rp.problem_of(data, 'nuclear')
   value = norm_named('nuclear').value
   start = problem.W * (20 / value(problem.W))
@@ -70,5 +70,3 @@ def test_bad_input_names_the_value():
     rp.Structure(ball='l7')
   with pytest.raises(ValueError, match='T is 1, expected an integer >= 2'):
     rp.Structure(T=1)
-  with pytest.raises(ValueError, match="loss is 'hinge'"):
-    rp.Structure(loss='hinge')

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from framework.probes import cosine
 from framework.systems import attention_svm as dynamics
+from framework.systems.attention_svm import ensembles, heads
 from framework.systems.attention_svm import layer as attention
-from framework.systems.attention_svm import probes
 from framework.systems.attention_svm import several_tokens as multi_token
-from framework.systems.attention_svm.several_tokens.svm import (
+from framework.systems.attention_svm.several_tokens import (
   general_svm,
   svm_equivalent,
 )
@@ -24,9 +25,9 @@ def runs():
     n=3,
     T=4,
     d=4,
-    data='relu',
-    head='relu',
-    gradient='autodiff',
+    draw=ensembles.relu,
+    head=heads.relu,
+    exact=False,
     dtype=jnp.float64,
   )
   system, final = multi_token.system(s), multi_token.final(s, TIMES)
@@ -67,7 +68,7 @@ def test_the_repeated_run_ends_where_the_run_did(runs):
   kept, _ = multi_token.accepted(share, one.Y, one.mask)
   both = general_svm(one.X, one.Z, share, kept)
   near = svm_equivalent(W[i], both.finite.W, both.direction.W)
-  expected = [probes.alignment(W[i], V) for V in (near, both.direction.W)]
+  expected = [cosine(W[i], V) for V in (near, both.direction.W)]
   np.testing.assert_allclose(seen['curves'][i, :2, -1], expected, rtol=1e-7)
   assert seen['kept'][i] == pytest.approx(float(kept.sum(1).mean()))
 
@@ -81,5 +82,5 @@ def test_the_equivalent_is_nearest(runs):
 
 
 def test_only_w_is_predicted():
-  with pytest.raises(ValueError, match="form is 'kq', expected 'w'"):
-    multi_token.system(dynamics.Structure(form='kq'))
+  with pytest.raises(ValueError, match='rank is 2, expected None'):
+    multi_token.system(dynamics.Structure(rank=2))

@@ -2,59 +2,59 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
+from xarray import Dataset
 
-from experiments.attention_svm.measure import only
+from configs.attention_svm import Pretrained
 from framework.data import attention
 from framework.evidence.claims import Claim, at_least, at_most, untestable
-from framework.launch.arms import built, hp_of
-from framework.run.job import Arm
+from framework.evidence.lanes import select
+from framework.launch import Arm, Figures, Variant, hp_of, structure_of
+from framework.system import logspaced
 from framework.systems.attention_svm import pretrained
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = pretrained.Hp._fields
 PAPER = 'Tarzanagh et al. 2023'
 MEASURED = 'no theorem: six layers, trained on something else'
-ATTRIBUTES = {
-  'kept': {'long_name': 'queries attending to what the head did', 'units': '1'},
-  'rank': {'long_name': '(Σσ)²/Σσ² of W', 'units': '1'},
-  'logit_margin': {'long_name': 'least margin ⟨A, W⟩', 'units': '1'},
-  'visible': {'long_name': '‖W‖ between the spans, of all', 'units': '1'},
-  'alignment': {'long_name': 'cosine of W and W_svm', 'units': '1'},
-  'margin_ratio': {'long_name': 'margin of W over the greatest', 'units': '1'},
-}
 LAYERS = 6
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Pretrained) -> Arm:
   """Training each head, from where it is, on what it attends to."""
-  structure = built(
-    lambda: pretrained.Structure(
-      heads=attention.HEADS,
-      queries=config.queries,
-      causal=config.causal,
-      dtype=jnp.dtype(config.precision),
-    )
+  structure = structure_of(
+    pretrained.Structure,
+    config,
+    heads=attention.HEADS,
+    dtype=np.dtype(config.precision),
   )
-  stored = built(attention.load)
-  data = pretrained.Data(*stored[:5])
-  hp = hp_of(pretrained.Hp, config, head_index=np.int32)
-  return Arm(pretrained.system(structure), hp, data)
+  weights: Any = attention.load()[:5]
+  return Arm(
+    pretrained.system(structure),
+    hp_of(pretrained.Hp, config, head_index=np.int32),
+    data=pretrained.Data(*weights),
+    attributes=pretrained.ATTRIBUTES,
+  )
 
 
-def at(config: Any, ds: Any, name: str, null: float, time: int) -> np.ndarray:
+def times(config: Pretrained) -> np.ndarray:
+  """Evenly in ln t."""
+  return logspaced(config.steps, config.records)
+
+
+def at(
+  config: Pretrained, ds: Dataset, name: str, null: float, time: int
+) -> np.ndarray:
   """An observation, (heads, seeds)."""
-  part = only(ds, null=null).isel(time=time)[name]
+  part = select(ds, null=null).isel(time=time)[name]
   if 'head_index' not in part.dims:
     part = part.expand_dims('head_index')
   return part.transpose('head_index', 'seed').values
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Pretrained, ds: Dataset) -> list[Claim]:
   """What theory says of any head; what trained ones are like."""
-  nulls = config.sweep.get('null', (config.null,))
+  nulls = config.axis('null')
   d, T = 384, 48
   made: list[Claim] = []
   for null in nulls:
@@ -104,7 +104,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def _trained(config: Any, ds: Any) -> list[Claim]:
+def _trained(config: Pretrained, ds: Dataset) -> list[Claim]:
   """Is a trained head what one layer would end as? It is not expected to be."""
   share = at(config, ds, 'share', 0.0, 0)
   ratio = at(config, ds, 'margin_ratio', 0.0, 0)
@@ -142,7 +142,7 @@ def _trained(config: Any, ds: Any) -> list[Claim]:
   ]
 
 
-def _against_random(config: Any, ds: Any) -> list[Claim]:
+def _against_random(config: Pretrained, ds: Dataset) -> list[Claim]:
   """Closer than weights of the same rank and norm drawn at random?"""
   made = []
   for name, words, bound in (
@@ -168,21 +168,21 @@ def _against_random(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Pretrained, ds: Dataset) -> Figures:
   """By layer, against random heads; and what training on does."""
   made = {'pretrained_training': _training(config, ds)}
-  heads = config.sweep.get('head_index', (config.head_index,))
+  heads = config.axis('head_index')
   if len(heads) >= LAYERS:
     made = {'pretrained_heads': _layers(config, ds, np.asarray(heads))} | made
   return made
 
 
-def _layers(config: Any, ds: Any, heads: np.ndarray) -> tuple:
+def _layers(config: Pretrained, ds: Dataset, heads: np.ndarray) -> tuple:
   from framework.evidence import figures as plotting
 
   fig, axes = plotting.figure('double', height=2.7, ncols=3)
   layer = heads // attention.HEADS
-  nulls = config.sweep.get('null', (config.null,))
+  nulls = config.axis('null')
   rng = np.random.default_rng(0)
   for ax, (name, title) in zip(
     axes,
@@ -218,12 +218,12 @@ def _layers(config: Any, ds: Any, heads: np.ndarray) -> tuple:
   )
 
 
-def _training(config: Any, ds: Any) -> tuple:
+def _training(config: Pretrained, ds: Dataset) -> tuple:
   from framework.evidence import figures as plotting
 
   t = ds['time'].values
   fig, axes = plotting.figure('double', height=2.6, ncols=2)
-  nulls = config.sweep.get('null', (config.null,))
+  nulls = config.axis('null')
   for ax, name, title in (
     (axes[0], 'margin_ratio', '1 − margin over the greatest'),
     (axes[1], 'alignment', r'$1 - \cos(W, W_{svm})$'),
@@ -232,7 +232,7 @@ def _training(config: Any, ds: Any) -> tuple:
     for null, color, label in ((1.0, '0.5', 'random'), (0.0, 'C0', 'MiniLM')):
       if null not in nulls:
         continue
-      part = only(ds, null=null)[name]
+      part = select(ds, null=null)[name]
       rest = [d for d in part.dims if d != 'time']
       found = part.transpose(*rest, 'time').values.reshape(-1, len(t))
       plotting.lanes(ax, t + 1, 1 - found, label, color, band=(0.1, 0.9))
@@ -250,3 +250,6 @@ def _training(config: Any, ds: Any) -> tuple:
     'model itself; dashed, the rates of an O(1) distance to a growing '
     'solution.'
   )
+
+
+VARIANT = Variant(arm, times, claims, figures)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
+from xarray import Dataset
 
-from experiments.attention_svm.measure import only
+from configs.attention_svm import SETUPS, Prompt
 from framework.evidence.claims import (
   Claim,
   at_least,
@@ -13,43 +13,39 @@ from framework.evidence.claims import (
   equals,
   untestable,
 )
-from framework.launch.arms import built, hp_of
-from framework.run.job import Arm
+from framework.evidence.lanes import select
+from framework.launch import Arm, Figures, Variant, hp_of
+from framework.system import logspaced
 from framework.systems.attention_svm import prompt
-from framework.systems.attention_svm.prompt import setups as prompt_setups
+from framework.systems.attention_svm.prompt import setups
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = prompt.Hp._fields
 SOURCE = 'Tarzanagh et al. 2023, Max-Margin Token Selection'
-ATTRIBUTES = {
-  'p': {'long_name': 'prompt', 'units': '1'},
-  'v': {'long_name': 'head', 'units': '1'},
-  'cos_law': {'long_name': 'cosine of p to its solution', 'units': '1'},
-  'cos_rival': {'long_name': 'cosine of p to the other one', 'units': '1'},
-  'cos_v': {'long_name': 'cosine of v to v^mm', 'units': '1'},
-  'angle': {'long_name': 'of p from its solution', 'units': 'degree'},
-  'half_square': {'long_name': '½‖p‖² of the solution', 'units': '1'},
-}
+_NAMED = {name: getattr(setups, name) for name in SETUPS}
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Prompt) -> Arm:
   """Descent on p, or on p and v."""
-  structure = built(
-    lambda: prompt.Structure(config.setup, jnp.dtype(config.precision))
+  structure = prompt.Structure(_NAMED[config.setup], np.dtype(config.precision))
+  return Arm(
+    prompt.system(structure),
+    hp_of(prompt.Hp, config),
+    attributes=prompt.ATTRIBUTES,
   )
-  return Arm(prompt.system(structure), hp_of(prompt.Hp, config))
 
 
-def axis(config: Any, name: str) -> tuple:
-  """Values of a field, swept or not."""
-  return tuple(config.sweep.get(name, (getattr(config, name),)))
+def times(config: Prompt) -> np.ndarray:
+  """Evenly in ln t."""
+  return logspaced(config.steps, config.records)
 
 
-def ends(config: Any, ds: Any, name: str, setup: str, C: float | None = None):
+def ends(
+  config: Prompt, ds: Dataset, name: str, setup: str, C: float | None = None
+):
   """An observation at the last step, (p0, seeds, ...); the first C if any."""
-  last = only(ds.isel(time=-1), setup=setup)[name]
-  for dim, value in (('C', axis(config, 'C')[0] if C is None else C),):
+  last = select(ds.isel(time=-1), setup=setup)[name]
+  for dim, value in (('C', config.axis('C')[0] if C is None else C),):
     if dim in last.dims:
       last = last.sel({dim: value})
   for dim in ('p0', 'seed'):
@@ -59,9 +55,9 @@ def ends(config: Any, ds: Any, name: str, setup: str, C: float | None = None):
   return last.transpose('p0', 'seed', *rest).values
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Prompt, ds: Dataset) -> list[Claim]:
   """The four set-ups, as far as they were run."""
-  setups = axis(config, 'setup')
+  setups = config.axis('setup')
   if config.steps < 1000:
     reason = f'needs 1000 steps, there are {config.steps}'
     return [untestable('setups', 'prompts turn to their SVM', SOURCE, reason)]
@@ -80,7 +76,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def _norm(setup: str, value: float, config: Any, ds: Any) -> Claim:
+def _norm(setup: str, value: float, config: Prompt, ds: Dataset) -> Claim:
   return equals(
     f'{setup}.norm',
     f'{setup}: ½‖p‖² of the solution',
@@ -92,7 +88,7 @@ def _norm(setup: str, value: float, config: Any, ds: Any) -> Claim:
   )
 
 
-def _single_global(config: Any, ds: Any, setup: str) -> list[Claim]:
+def _single_global(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
   return [
     _norm(setup, 0.4950495, config, ds),
     at_least(
@@ -108,8 +104,8 @@ def _single_global(config: Any, ds: Any, setup: str) -> list[Claim]:
   ]
 
 
-def _single_local(config: Any, ds: Any, setup: str) -> list[Claim]:
-  starts = np.asarray(axis(config, 'p0'))
+def _single_local(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
+  starts = np.asarray(config.axis('p0'))
   other = ends(config, ds, 'cos_rival', setup)
   own = ends(config, ds, 'cos_law', setup)
   local, best = starts <= -1, starts >= -0.5
@@ -142,7 +138,7 @@ def _single_local(config: Any, ds: Any, setup: str) -> list[Claim]:
   return made
 
 
-def _multi(config: Any, ds: Any, setup: str) -> list[Claim]:
+def _multi(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
   cosine = ends(config, ds, 'cos_law', setup)
   made = [
     at_least(
@@ -157,7 +153,7 @@ def _multi(config: Any, ds: Any, setup: str) -> list[Claim]:
       '‖p‖ = 20, has 0.9996',
     )
   ]
-  if 'multi_gd' in axis(config, 'setup'):
+  if 'multi_gd' in config.axis('setup'):
     plain = ends(config, ds, 'cos_law', 'multi_gd')
     made.append(
       at_least(
@@ -173,8 +169,8 @@ def _multi(config: Any, ds: Any, setup: str) -> list[Claim]:
   return made
 
 
-def _joint(config: Any, ds: Any, setup: str) -> list[Claim]:
-  starts = np.asarray(axis(config, 'p0'))
+def _joint(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
+  starts = np.asarray(config.axis('p0'))
   one = np.flatnonzero(starts == -1)
   if not len(one):
     return []
@@ -224,9 +220,9 @@ def _joint(config: Any, ds: Any, setup: str) -> list[Claim]:
   return made
 
 
-def _loss(config: Any, ds: Any, setup: str) -> list[Claim]:
+def _loss(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
   """Angles as published, of runs that stop; and what goes on."""
-  starts, scores = axis(config, 'p0'), axis(config, 'C')
+  starts, scores = config.axis('p0'), config.axis('C')
   if 0.0 not in starts:
     return []
   at, made = starts.index(0.0), []
@@ -273,9 +269,9 @@ def _loss(config: Any, ds: Any, setup: str) -> list[Claim]:
   return made
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Prompt, ds: Dataset) -> Figures:
   """Paths of p in the plane; angles of the two losses."""
-  setups = axis(config, 'setup')
+  setups = config.axis('setup')
   made = {}
   planes = [s for s in setups if not s.startswith('loss')]
   if planes:
@@ -297,7 +293,7 @@ _TITLES = {
 }
 
 
-def _planes(config: Any, ds: Any, setups: list[str]) -> tuple:
+def _planes(config: Prompt, ds: Dataset, setups: list[str]) -> tuple:
   from framework.evidence import figures as plotting
 
   cols = min(3, len(setups))
@@ -305,17 +301,17 @@ def _planes(config: Any, ds: Any, setups: list[str]) -> tuple:
   fig, axes = plotting.figure(
     'double', height=2.5 * rows, nrows=rows, ncols=cols, squeeze=False
   )
-  starts = axis(config, 'p0')
+  starts = config.axis('p0')
   for ax in axes.ravel()[len(setups) :]:
     ax.set_visible(False)
   for ax, setup in zip(axes.ravel(), setups, strict=False):
-    part = only(ds, setup=setup, C=axis(config, 'C')[0]).isel(seed=0)
+    part = select(ds, setup=setup, C=config.axis('C')[0]).isel(seed=0)
     part = part.sel(time=part['time'] <= _EARLY)
     for i, start in enumerate(starts):
-      path = only(part, p0=start)['p'].values
+      path = select(part, p0=start)['p'].values
       ax.plot(*path.T, color=f'C{i % 6}', lw=1, label=f'{start:g}')
       ax.plot(*path[0], 'o', ms=3, color=f'C{i % 6}', mew=0)
-    if part.sizes['time'] and setup in prompt_setups.SETUPS:
+    if part.sizes['time']:
       _rays(ax, config, setup, int(part['seed']))
     ax.set_title(_TITLES[setup])
     ax.set(xlabel='$p_1$', ylabel='$p_2$')
@@ -330,38 +326,38 @@ def _planes(config: Any, ds: Any, setups: list[str]) -> tuple:
   )
 
 
-def _rays(ax: Any, config: Any, setup: str, seed: int) -> None:
+def _rays(ax: Any, config: Prompt, setup: str, seed: int) -> None:
   """The two solutions as rays to the edge of what is drawn."""
   import jax
 
   from framework import system as system_lib
 
   key = system_lib.keys(jax.random.key(seed)).sample
-  given = prompt_setups.problem(key, setup, dtype=jnp.dtype(config.precision))
+  given = _NAMED[setup].draw(key, 1.0, np.dtype(config.precision))
   limits = ax.get_xlim(), ax.get_ylim()
   reach = 2 * np.max(np.abs(limits))
   ax.set(xlim=limits[0], ylim=limits[1], autoscale_on=False)
   for target, color in ((given.rival, '0.6'), (given.law, 'black')):
-    size = float(jnp.linalg.norm(target))
+    size = float(np.linalg.norm(target))
     if size > 0:
       end = np.asarray(target) / size * reach
       ax.plot(*np.stack([0 * end, end]).T, '--', color=color, lw=1.1, zorder=5)
 
 
-def _losses(config: Any, ds: Any, setups: list[str]) -> tuple:
+def _losses(config: Prompt, ds: Dataset, setups: list[str]) -> tuple:
   from framework.evidence import figures as plotting
 
   t = ds['time'].values
   fig, axes = plotting.figure(
     'double', height=2.6, ncols=len(setups), sharey=True, squeeze=False
   )
-  starts = axis(config, 'p0')
+  starts = config.axis('p0')
   start = 0.0 if 0.0 in starts else starts[0]
   for ax, setup in zip(axes[0], setups, strict=True):
     ax.set(xscale='log', xlabel='steps $t$')
     ax.set_title({'loss_linear': '$-u$'}.get(setup, r'$\ln(1+e^{-u})$'))
-    for C in axis(config, 'C'):
-      part = only(ds, setup=setup, C=C, p0=start).isel(seed=0)
+    for C in config.axis('C'):
+      part = select(ds, setup=setup, C=C, p0=start).isel(seed=0)
       ax.plot(t[1:], part['angle'].values[1:], label=f'{C:g}')
     plotting.law(ax, t[1:], np.zeros(len(t) - 1))
   axes[0, 0].set_ylabel('angle of $p$ from $p^{mm}$ (degrees)')
@@ -371,3 +367,6 @@ def _losses(config: Any, ds: Any, setups: list[str]) -> tuple:
     '(dashed) the end. Under the logistic loss an input that scores well '
     'hardly pulls, until its attention lags far enough behind.'
   )
+
+
+VARIANT = Variant(arm, times, claims, figures)

@@ -1,11 +1,11 @@
 """The regularisation path: direction against radius, in both norms."""
 
-from typing import Any
-
-import jax.numpy as jnp
 import numpy as np
+from xarray import Dataset
 
-from experiments.attention_svm.measure import PAPER, only
+from configs.attention_svm import Path
+from experiments.attention_svm.layer.arm import LOSSES
+from experiments.attention_svm.reading import PAPER
 from framework.evidence import fits
 from framework.evidence.claims import (
   Claim,
@@ -14,59 +14,53 @@ from framework.evidence.claims import (
   untestable,
   within,
 )
-from framework.launch.arms import built, hp_of
-from framework.run.job import Arm
-from framework.systems.attention_svm import reg_path
+from framework.evidence.lanes import select
+from framework.launch import Arm, Figures, Variant, hp_of, structure_of
+from framework.system import logspaced
+from framework.systems.attention_svm import reg_path as dynamics
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = reg_path.Hp._fields
-ATTRIBUTES = {
-  'error': {'long_name': '1 − cos(W, W^mm)', 'units': '1'},
-  'distance': {'long_name': '‖W/‖W‖ − W^mm/‖W^mm‖‖', 'units': '1'},
-  'stationarity': {'long_name': '1 + ⟨∇L, W⟩/(‖∇L‖°‖W‖)', 'units': '1'},
-  'size': {'long_name': '‖W‖/R', 'units': '1'},
-  'feasible': {'long_name': 'the SVM has a solution', 'units': '1'},
-}
 NAMES = {'frobenius': r'$\|W\|_F \leq R$', 'nuclear': '$(K, Q)$: nuclear'}
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Path) -> Arm:
   """Projected descent within a ball."""
-  structure = built(
-    lambda: reg_path.Structure(
-      n=config.n,
-      T=config.T,
-      d=config.d,
-      ball=config.ball,
-      loss=config.loss,
-      dtype=jnp.dtype(config.precision),
-    )
+  structure = structure_of(
+    dynamics.Structure,
+    config,
+    loss=LOSSES[config.loss],
+    dtype=np.dtype(config.precision),
   )
-  return Arm(reg_path.system(structure), hp_of(reg_path.Hp, config))
+  return Arm(
+    dynamics.system(structure),
+    hp_of(dynamics.Hp, config),
+    attributes=dynamics.ATTRIBUTES,
+  )
 
 
-def _radii(config: Any) -> np.ndarray:
-  return np.asarray(config.sweep.get('radius', (config.radius,)), float)
+def times(config: Path) -> np.ndarray:
+  """Evenly in ln t."""
+  return logspaced(config.steps, config.records)
 
 
-def _balls(config: Any) -> tuple[str, ...]:
-  return tuple(config.sweep.get('ball', (config.ball,)))
+def _radii(config: Path) -> np.ndarray:
+  return np.asarray(config.axis('radius'), float)
 
 
-def ends(config: Any, ds: Any, name: str, ball: str, along: float):
+def ends(config: Path, ds: Dataset, name: str, ball: str, along: float):
   """An observation at the last step, (seeds, radii)."""
-  last = only(ds.isel(time=-1), ball=ball, along=along)[name]
+  last = select(ds.isel(time=-1), ball=ball, along=along)[name]
   if 'radius' not in last.dims:
     last = last.expand_dims('radius')
   return last.transpose('seed', 'radius').values
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Path, ds: Dataset) -> list[Claim]:
   """RP → W^mm, at which rate, and that its points are stationary."""
   made: list[Claim] = []
   radii = _radii(config)
-  starts = config.sweep.get('along', (config.along,))
+  starts = config.axis('along')
   if 1.0 not in starts:
     return [
       untestable(
@@ -76,7 +70,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
         f'starts are {starts}: none along W^mm',
       )
     ]
-  for ball in _balls(config):
+  for ball in config.axis('ball'):
     error = ends(config, ds, 'error', ball, 1.0)
     made += _limits(ball, radii, error) + _rate(ball, radii, error)
     still = ends(config, ds, 'stationarity', ball, 1.0)
@@ -142,7 +136,7 @@ def _rate(ball: str, radii: np.ndarray, error: np.ndarray) -> list[Claim]:
   ]
 
 
-def _starts(config: Any, ds: Any, ball: str, radii) -> list[Claim]:
+def _starts(config: Path, ds: Dataset, ball: str, radii) -> list[Claim]:
   """Is what descent from zero finds the same point?"""
   source = 'L is not convex: the path is a global minimum, descent local'
   one, zero = (ends(config, ds, 'loss', ball, a) for a in (1.0, 0.0))
@@ -171,11 +165,11 @@ def _starts(config: Any, ds: Any, ball: str, radii) -> list[Claim]:
   ]
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Path, ds: Dataset) -> Figures:
   """1 − cos over R, from both starts, and the law R⁻²."""
   from framework.evidence import figures as plotting
 
-  radii, balls = _radii(config), _balls(config)
+  radii, balls = _radii(config), config.axis('ball')
   fig, axes = plotting.figure(
     'double', height=2.9, ncols=len(balls), sharey=True, squeeze=False
   )
@@ -207,3 +201,6 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
       'other tokens, or, where R is large, not have arrived.',
     )
   }
+
+
+VARIANT = Variant(arm, times, claims, figures)

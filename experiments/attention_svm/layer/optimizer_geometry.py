@@ -4,9 +4,12 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
+from xarray import Dataset
 
-from experiments.attention_svm.arms import standard
-from experiments.attention_svm.measure import cosines, lanes, only
+from configs.attention_svm import Layer
+from experiments.attention_svm.layer.arm import arm as layer_arm
+from experiments.attention_svm.layer.arm import times
+from experiments.attention_svm.reading import cosines
 from framework.evidence import fits
 from framework.evidence.claims import (
   Claim,
@@ -15,13 +18,11 @@ from framework.evidence.claims import (
   untestable,
   within,
 )
-from framework.run.job import Arm
-from framework.systems import attention_svm as dynamics
+from framework.evidence.lanes import lanes, select
+from framework.launch import Arm, Figures, Variant
 
-__all__ = ['ATTRIBUTES', 'HOME', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = dynamics.Hp._fields
-ATTRIBUTES: dict[str, dict[str, str]] = {}
 # {rule: the norm whose unit ball its steps are taken in}.
 HOME = {
   'constant': 'frobenius',
@@ -55,12 +56,12 @@ _ADAM_SHARE = 0.2
 _COLOURS = 6  # before they repeat
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Layer) -> Arm:
   """One layer under a rule; Adam without normalisation, and with ε = 0."""
   if config.rule == 'adam':
     eta = config.eta * _ADAM_SHARE
     config = dataclasses.replace(config, **_ADAM, eta=eta)
-  return standard(config)
+  return layer_arm(config)
 
 
 class Run(NamedTuple):
@@ -86,10 +87,9 @@ class Run(NamedTuple):
     return HOME[self.rule]
 
 
-def runs(config: Any) -> list[Run]:
+def runs(config: Layer) -> list[Run]:
   """The rules that were run, and have a norm; Adam once for each β2."""
-  betas = tuple(config.sweep.get('beta2', (config.beta2,)))
-  named = config.sweep.get('rule', (config.rule,))
+  betas, named = config.axis('beta2'), config.axis('rule')
   return [
     Run(rule, beta)
     for rule in named
@@ -98,17 +98,17 @@ def runs(config: Any) -> list[Run]:
   ]
 
 
-def part_of(config: Any, ds: Any, run: Run) -> Any:
+def part_of(config: Layer, ds: Dataset, run: Run) -> Any:
   """Results of one of them: other rules do not look at β2."""
-  betas = tuple(config.sweep.get('beta2', (config.beta2,)))
-  return only(ds, rule=run.rule, beta2=run.beta2 or betas[0])
+  beta = run.beta2 or config.axis('beta2')[0]
+  return select(ds, rule=run.rule, beta2=beta)
 
 
-def _ratio(config: Any, ds: Any, run: Run, norm: str) -> np.ndarray:
+def _ratio(config: Layer, ds: Dataset, run: Run, norm: str) -> np.ndarray:
   return lanes(part_of(config, ds, run), f'margin_ratio_{norm}')
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Layer, ds: Dataset) -> list[Claim]:
   """Each rule: nearly the greatest margin at home, less elsewhere."""
   if config.steps < 1000:
     reason = f'needs 1000 steps, there are {config.steps}'
@@ -139,7 +139,9 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def _home(config: Any, ds: Any, run: Run, norms: list[str]) -> list[Claim]:
+def _home(
+  config: Layer, ds: Dataset, run: Run, norms: list[str]
+) -> list[Claim]:
   own = _ratio(config, ds, run, run.home)
   others = {n: _ratio(config, ds, run, n) for n in norms if n != run.home}
   made = [
@@ -171,7 +173,7 @@ def _home(config: Any, ds: Any, run: Run, norms: list[str]) -> list[Claim]:
   ]
 
 
-def _long_memory(config: Any, ds: Any, run: Run) -> list[Claim]:
+def _long_memory(config: Layer, ds: Dataset, run: Run) -> list[Claim]:
   """β2 = 0.999: the gradient cannot fall faster than its own memory."""
   part, own = part_of(config, ds, run), _ratio(config, ds, run, run.home)
   t, log = part['time'].values, lanes(part, 'log_gradient')
@@ -209,7 +211,7 @@ def _long_memory(config: Any, ds: Any, run: Run) -> list[Claim]:
   ]
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Layer, ds: Dataset) -> Figures:
   """A table of margin ratios; ratios at home over time."""
   from framework.evidence import figures as plotting
 
@@ -254,7 +256,7 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
   }
 
 
-def _times(config: Any, ds: Any, ax: Any, shown: list[Run]) -> None:
+def _times(config: Layer, ds: Dataset, ax: Any, shown: list[Run]) -> None:
   """1 − cos(W_t, W_svm) in the norm of each rule."""
   from framework.evidence import figures as plotting
 
@@ -270,3 +272,6 @@ def _times(config: Any, ds: Any, ax: Any, shown: list[Run]) -> None:
     style = '-' if i < _COLOURS else '--'
     ax.plot(t[t > 0], middle[t > 0], style, color=f'C{i}', label=run.name)
   plotting.legend(ax, ncols=1)
+
+
+VARIANT = Variant(arm, times, claims, figures)

@@ -3,27 +3,25 @@
 from typing import Any
 
 import numpy as np
+from xarray import Dataset
 
-from experiments.attention_svm.arms import hp_of, norms_of, structure_of
-from experiments.attention_svm.measure import (
+from configs.attention_svm import Layer
+from experiments.attention_svm.layer.arm import arm as layer_arm
+from experiments.attention_svm.layer.arm import times
+from experiments.attention_svm.reading import (
   FORMS,
   OWN,
   PAPER,
   TRAINED,
   cosines,
-  lanes,
-  only,
-  prepared,
-  share,
+  ended,
 )
 from framework.evidence.claims import Claim, at_least, untestable
-from framework.run.job import Arm
-from framework.systems import attention_svm as dynamics
-from framework.systems.attention_svm import outcome as dynamics_outcome
+from framework.evidence.lanes import lanes, prepared, select
+from framework.launch import Arm, Figures, Variant
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = dynamics.Hp._fields
 ATTRIBUTES = {
   'X': {'long_name': 'tokens', 'units': '1'},
   'Z': {'long_name': 'queries', 'units': '1'},
@@ -32,35 +30,36 @@ ATTRIBUTES = {
 DATA = {'opposed': 'opposed inputs', 'shared': 'a good token each'}
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Layer) -> Arm:
   """One layer in the plane, with what is needed to draw it."""
-  structure = structure_of(config)
-  end = dynamics_outcome.final(structure, norms_of(config))
+  plain = layer_arm(config)
+  end: Any = plain.final
 
   def final(state, problem, hp):
     data = problem.data
     drawn = {'X': data.X, 'Z': data.Z, 'there': data.mask}
     return end(state, problem, hp) | drawn
 
-  return Arm(dynamics.system(structure), hp_of(config), None, final)
+  return plain._replace(
+    final=final, attributes={**plain.attributes, **ATTRIBUTES}
+  )
 
 
-def settings(config: Any, ds: Any) -> list[tuple[str, str]]:
+def settings(config: Layer, ds: Dataset) -> list[tuple[str, str]]:
   """(data, form) of each panel."""
-  data = config.sweep.get('data', (config.data,))
-  return [(x, form) for x in data for form in ds['form'].values]
+  return [(x, f) for x in config.axis('data') for f in ds['form'].values]
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Layer, ds: Dataset) -> list[Claim]:
   """Each direction is that of its SVM."""
   if config.steps < 2000:
     reason = f'needs 2000 steps, there are {config.steps}'
     return [untestable('planes', 'W turns to its SVM', PAPER, reason)]
-  ds = prepared(config, ds)
+  ds = prepared(config, ds, ('form', 'method'))
   made = []
   for data, form in settings(config, ds):
-    part = only(ds, data=data, form=form)
-    done = share(part, 'global', 'local')
+    part = select(ds, data=data, form=form)
+    done = ended(part, 'global', 'local') == 1
     name = TRAINED[form]
     last = cosines(part, OWN[form])[:, -1]
     made += [
@@ -87,18 +86,18 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Layer, ds: Dataset) -> Figures:
   """Tokens, the way of W z_i, and the rays of the SVM."""
   from framework.evidence import figures as plotting
 
-  ds = prepared(config, ds)
+  ds = prepared(config, ds, ('form', 'method'))
   panels = settings(config, ds)
   fig, axes = plotting.figure(
     'double', height=2.3, ncols=len(panels), squeeze=False
   )
   for ax, (data, form) in zip(axes[0], panels, strict=True):
-    part = only(ds, data=data, form=form)
-    done = np.flatnonzero(share(part, 'global', 'local'))
+    part = select(ds, data=data, form=form)
+    done = np.flatnonzero(ended(part, 'global', 'local'))
     _panel(ax, part, OWN[form], int(done[0]) if done.size else 0)
     ax.set_title(f'{FORMS[form]}: {DATA[data]}', fontsize=7)
   return {
@@ -134,3 +133,6 @@ def _panel(ax: Any, part: Any, norm: str, lane: int) -> None:
   ax.axvline(0, color='0.85', lw=0.6, zorder=0)
   ax.set_aspect('equal', adjustable='datalim')
   ax.tick_params(labelsize=6)
+
+
+VARIANT = Variant(arm, times, claims, figures)

@@ -1,31 +1,26 @@
 """A ReLU head keeps several tokens: what W is then."""
 
 import itertools
-from typing import Any
 
 import numpy as np
+from xarray import Dataset
 
-from configs.attention_svm import sizes_of
-from experiments.attention_svm.arms import hp_of, structure_of
-from experiments.attention_svm.measure import PAPER, lanes, only
+from configs.attention_svm import Layer
+from experiments.attention_svm.layer.arm import (
+  hp_of,
+  sizes_of,
+  structure_of,
+  times,
+)
+from experiments.attention_svm.reading import PAPER
 from framework.evidence.claims import Claim, at_least, at_most, untestable
-from framework.launch.arms import built
-from framework.run.job import Arm
-from framework.systems import attention_svm as dynamics
+from framework.evidence.lanes import lanes, select
+from framework.launch import Arm, Figures, Variant
+from framework.systems import attention_svm as svm
 from framework.systems.attention_svm import several_tokens as multi_token
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = dynamics.Hp._fields
-ATTRIBUTES = {
-  'accepted': {'long_name': 'it is clear which tokens are kept', 'units': '1'},
-  'kept': {'long_name': 'tokens kept, mean over samples', 'units': '1'},
-  'masked': {'long_name': 'largest softmax of a lost token', 'units': '1'},
-  'curves': {
-    'long_name': f'cosines of W with {", ".join(multi_token.NAMES)} over times',
-    'units': '1',
-  },
-}
 TITLES = {
   'equivalent': r'$W_{fin} + C\,W_{dir}$',
   'direction': r'$W_{dir}$',
@@ -36,41 +31,41 @@ ENOUGH = 100  # runs that count, for a median to be one
 DEEP = 1e-12  # lost tokens have no more softmax: the run is far along
 
 
-def snapshots(config: Any) -> tuple[int, ...]:
+def snapshots(config: Layer) -> tuple[int, ...]:
   """Steps 1, 101, 201, ..., and the last; or the last alone."""
   between = range(1, config.steps, config.curve) if config.curve else ()
   return tuple(sorted({*between, config.steps}))
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Layer) -> Arm:
   """One layer with a ReLU head; only ends and repetitions are recorded."""
   structure = structure_of(config)
   return Arm(
-    built(lambda: multi_token.system(structure)),
+    multi_token.system(structure),
     hp_of(config),
-    None,
-    multi_token.final(structure, snapshots(config)),
+    final=multi_token.final(structure, snapshots(config)),
+    attributes=svm.ATTRIBUTES | multi_token.ATTRIBUTES,
   )
 
 
-def dims(config: Any) -> tuple[int, ...]:
+def dims(config: Layer) -> tuple[int, ...]:
   """The dimensions."""
-  return tuple(config.sweep.get('d', (sizes_of(config)[2],)))
+  return config.axis('d') if not config.size else (sizes_of(config)[2],)
 
 
-def cell(ds: Any, name: str, d: int) -> np.ndarray:
+def cell(ds: Dataset, name: str, d: int) -> np.ndarray:
   """An observation at one dimension, (seeds, ...)."""
-  return lanes(only(ds, d=d), name)
+  return lanes(select(ds, d=d), name)
 
 
-def ends(ds: Any, d: int) -> dict[str, np.ndarray]:
+def ends(ds: Dataset, d: int) -> dict[str, np.ndarray]:
   """1 − cos of the runs that count at the last step, for each of the three."""
   counts = cell(ds, 'accepted', d) > 0
   last = 1 - cell(ds, 'curves', d)[counts, :, -1]
   return dict(zip(multi_token.NAMES, last.T, strict=True))
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Layer, ds: Dataset) -> list[Claim]:
   """The equivalent is nearest, then the direction, then one token."""
   made: list[Claim] = []
   averages = {}
@@ -141,7 +136,7 @@ def _trend(averages: dict[int, np.ndarray]) -> list[Claim]:
   ]
 
 
-def _deep(config: Any, ds: Any) -> list[Claim]:
+def _deep(config: Layer, ds: Dataset) -> list[Claim]:
   """Runs whose lost tokens are far gone agree; the others are not done."""
   near, far = [], []
   for d in dims(config):
@@ -167,7 +162,7 @@ def _deep(config: Any, ds: Any) -> list[Claim]:
   ]
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Layer, ds: Dataset) -> Figures:
   """1 − cos over steps, at the end over d, and against the lost softmax."""
   from framework.evidence import figures as plotting
 
@@ -219,3 +214,6 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
       f'which tokens are kept: {shares} of {ds.sizes["seed"]} do.',
     )
   }
+
+
+VARIANT = Variant(arm, times, claims, figures)

@@ -6,18 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+from xarray import Dataset
 
-from experiments.attention_svm.arms import hp_of, structure_of
-from experiments.attention_svm.measure import only
+from configs.attention_svm import Layer
+from experiments.attention_svm.layer.arm import hp_of, structure_of, times
 from framework import config as config_lib
 from framework.evidence.claims import Claim, at_least, at_most, untestable
-from framework.maths.simplex import lambda_head_attention
-from framework.run.job import Arm
-from framework.systems import attention_svm as dynamics
+from framework.evidence.lanes import select
+from framework.launch import Arm, Figures, Variant
+from framework.systems import attention_svm as svm
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = dynamics.Hp._fields
 DERIVED = 'derived: γᵀs − λ‖s‖² over the simplex; head of Tarzanagh et al. 2023'
 ATTRIBUTES = {
   'deviation': {'long_name': 'max |s − s*|', 'units': '1'},
@@ -28,7 +28,7 @@ KEPT = 2e-3  # of attention: what a token that is dropped has lost by t = 1e5
 _BETWEEN = 4e-3  # a predicted share below it decides nothing
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Layer) -> Arm:
   """One layer on orthonormal tokens, and the projection beside it."""
   if config.head != 'lambda' or config.data != 'orthonormal':
     wanted = 'lambda and orthonormal for variant=lambda_head'
@@ -36,25 +36,29 @@ def arm(config: Any) -> Arm:
     raise config_lib.ConfigError(
       [config_lib.Problem('config.head, config.data', found, wanted)]
     )
-  system = dynamics.system(structure_of(config))
+  system = svm.system(structure_of(config))
 
   def observe(state: Any, problem: Any, hp: Any) -> dict[str, Array]:
     data = problem.data
-    a = dynamics.logits_of(state.params, data)
+    a = svm.logits_of(state.params, data)
     share = jax.nn.softmax(a, -1)
-    best = lambda_head_attention(data.gamma, hp.strength, data.mask)
+    best = svm.heads.penalised_attention(data.gamma, hp.strength, data.mask)
     return system.observe(state, problem, hp) | {
       'attention': share,
       'predicted': best,
       'deviation': jnp.max(jnp.abs(share - best)),
     }
 
-  return Arm(system._replace(observe=observe), hp_of(config))
+  return Arm(
+    system._replace(observe=observe),
+    hp_of(config),
+    attributes=svm.ATTRIBUTES | ATTRIBUTES,
+  )
 
 
-def _ends(ds: Any, name: str, **where: Any) -> np.ndarray:
+def _ends(ds: Dataset, name: str, **where: Any) -> np.ndarray:
   """(λ, seeds, ...) at the last step."""
-  last = only(ds.isel(time=-1), **where)[name]
+  last = select(ds.isel(time=-1), **where)[name]
   if 'strength' not in last.dims:
     last = last.expand_dims('strength')
   own = [d for d in last.dims if str(d).startswith(f'{name}_')]
@@ -63,12 +67,12 @@ def _ends(ds: Any, name: str, **where: Any) -> np.ndarray:
   return last.transpose('strength', 'seed', *own).values
 
 
-def strengths(config: Any) -> np.ndarray:
+def strengths(config: Layer) -> np.ndarray:
   """Values of λ."""
-  return np.asarray(config.sweep.get('strength', (config.strength,)), float)
+  return np.asarray(config.axis('strength'), float)
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Layer, ds: Dataset) -> list[Claim]:
   """A22: attention, support, and that the support grows with λ."""
   if config.steps < 100_000:
     reason = f'needs 100000 steps, there are {config.steps}'
@@ -138,7 +142,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Layer, ds: Dataset) -> Figures:
   """Measured against predicted attention; kept tokens over λ; the approach."""
   from framework.evidence import figures as plotting
 
@@ -166,7 +170,7 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
   ax.set_title(r'$\max |s - s^*|$')
   colours = plotting.palette(lam[order].tolist())
   for value, colour in zip(lam[order], colours, strict=True):
-    part = only(ds, strength=value)['deviation']
+    part = select(ds, strength=value)['deviation']
     more = [d for d in part.dims if d not in ('seed', 'time')]
     found = part.isel({d: 0 for d in more}).transpose('seed', 'time').values
     middle = np.median(found, 0)[t > 0]
@@ -191,3 +195,6 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
       'exponential, else as 1/t.',
     )
   }
+
+
+VARIANT = Variant(arm, times, claims, figures)

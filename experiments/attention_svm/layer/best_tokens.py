@@ -5,24 +5,17 @@ import itertools
 from typing import Any
 
 import numpy as np
+from xarray import Dataset
 
-from configs.attention_svm import sizes_of
-from experiments.attention_svm.arms import standard
-from experiments.attention_svm.measure import (
-  PAPER,
-  lanes,
-  only,
-  prepared,
-  share,
-)
+from configs.attention_svm import Layer
+from experiments.attention_svm.layer.arm import arm, sizes_of, times
+from experiments.attention_svm.reading import PAPER, ended
 from framework.evidence.claims import Claim, at_least, at_most, equals
-from framework.run.job import Arm
-from framework.systems import attention_svm as dynamics
+from framework.evidence.lanes import lanes, prepared, select
+from framework.launch import Figures, Variant
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = dynamics.Hp._fields
-ATTRIBUTES: dict[str, dict[str, str]] = {}
 SOURCE = f'{PAPER}: global convergence against over-parametrisation'
 SEEN = '500 other draws, 2000 steps of the published gradient'
 # (form, n, T, d) -> share of runs at the best tokens.
@@ -60,30 +53,28 @@ GLOBAL = (
 B1 = {(5, 5, 20): (0.0, 0.03), (5, 5, 40): (0.21, 0.33)}
 
 
-def arm(config: Any) -> Arm:
-  """One layer at one size."""
-  return standard(config)
-
-
-def sizes(config: Any) -> list[tuple[int, int, int]]:
+def sizes(config: Layer) -> list[tuple[int, int, int]]:
   """(n, T, d) of each setting."""
-  given = config.sweep.get('size', (config.size,))
-  return [sizes_of(dataclasses.replace(config, size=x)) for x in given]
+  return [
+    sizes_of(dataclasses.replace(config, size=x)) for x in config.axis('size')
+  ]
 
 
-def part(ds: Any, form: str, size: tuple[int, int, int]) -> Any:
+def part(ds: Dataset, form: str, size: tuple[int, int, int]) -> Dataset:
   """The runs of one setting."""
-  return only(ds, form=form, size='x'.join(map(str, size)))
+  return select(ds, form=form, size='x'.join(map(str, size)))
 
 
-def found_best(ds: Any, form: str, size: tuple[int, int, int]) -> np.ndarray:
+def found_best(
+  ds: Dataset, form: str, size: tuple[int, int, int]
+) -> np.ndarray:
   """Whether each run selected the best token of every sample."""
   return lanes(part(ds, form, size), 'optimal')[:, -1] == 1
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Layer, ds: Dataset) -> list[Claim]:
   """The shares as measured, monotone in d; local otherwise; B.1."""
-  ds = prepared(config, ds)
+  ds = prepared(config, ds, ('form', 'method'))
   made: list[Claim] = []
   forms, seeds = ds['form'].values, ds.sizes['seed']
   for form in forms:
@@ -107,7 +98,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made + _b1(config, ds)
 
 
-def _monotone(config: Any, ds: Any, form: str) -> list[Claim]:
+def _monotone(config: Layer, ds: Dataset, form: str) -> list[Claim]:
   """Among sizes that differ in d alone, more is better."""
   drops, seeds = [], ds.sizes['seed']
   every = sizes(config)
@@ -133,12 +124,12 @@ def _monotone(config: Any, ds: Any, form: str) -> list[Claim]:
   ]
 
 
-def _local(config: Any, ds: Any, form: str) -> list[Claim]:
+def _local(config: Layer, ds: Dataset, form: str) -> list[Claim]:
   ends = np.concatenate(
-    [share(part(ds, form, s), 'global', 'local') for s in sizes(config)]
+    [ended(part(ds, form, s), 'global', 'local') for s in sizes(config)]
   )
   torn = np.concatenate(
-    [share(part(ds, form, s), 'infeasible') for s in sizes(config)]
+    [ended(part(ds, form, s), 'infeasible') for s in sizes(config)]
   )
   name = {'w': 'W', 'kq': '(K, Q)'}[form]
   return [
@@ -148,7 +139,7 @@ def _local(config: Any, ds: Any, form: str) -> list[Claim]:
       'steps, all sizes',
       f'{PAPER}: local optimality; the rest is not done',
       0.94,
-      ends.astype(float),
+      ends,
       derivation=f'0.95 at the worst size in {SEEN}; all of them at 10000 '
       'steps of the exact gradient',
     ),
@@ -157,13 +148,13 @@ def _local(config: Any, ds: Any, form: str) -> list[Claim]:
       f'{name}: the SVM of the selected tokens has a solution: share without',
       f'{PAPER}: what is selected was separated',
       0.005,
-      torn.astype(float),
+      torn,
       derivation='none in 8000 other runs; runs still choosing may have none',
     ),
   ]
 
 
-def _b1(config: Any, ds: Any) -> list[Claim]:
+def _b1(config: Layer, ds: Dataset) -> list[Claim]:
   """How often all other tokens support W^mm."""
   if 'w' not in ds['form'].values or 'b1' not in ds:
     return []
@@ -188,11 +179,11 @@ def _b1(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Layer, ds: Dataset) -> Figures:
   """Shares over d, a line each (n, T); bars of how runs end."""
   from framework.evidence import figures as plotting
 
-  ds = prepared(config, ds)
+  ds = prepared(config, ds, ('form', 'method'))
   forms, every = list(ds['form'].values), sizes(config)
   groups = list(dict.fromkeys((n, T) for n, T, _ in every))
   fig, axes = plotting.figure('double', height=2.9, ncols=len(forms) + 1)
@@ -236,7 +227,7 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
   }
 
 
-def _bars(ax: Any, ds: Any, every: list, form: str) -> None:
+def _bars(ax: Any, ds: Dataset, every: list, form: str) -> None:
   """Stacked shares of global, local, other."""
   from framework.evidence import figures as plotting
 
@@ -249,7 +240,7 @@ def _bars(ax: Any, ds: Any, every: list, form: str) -> None:
   )
   for name, outcomes, color in kinds:
     height = np.array(
-      [share(part(ds, form, s), *outcomes).mean() for s in every]
+      [ended(part(ds, form, s), *outcomes).mean() for s in every]
     )
     ax.bar(places, height, bottom=bottom, color=color, width=0.75, label=name)
     bottom += height
@@ -266,3 +257,6 @@ def _bars(ax: Any, ds: Any, every: list, form: str) -> None:
   n, T, _ = every[0]
   ax.set(xlabel='dimension $d$', title=f'$n = {n}$, $T = {T}$', ylim=(0, 1.05))
   plotting.legend(ax)
+
+
+VARIANT = Variant(arm, times, claims, figures)

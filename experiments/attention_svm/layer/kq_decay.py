@@ -3,32 +3,20 @@
 from typing import Any
 
 import numpy as np
+from xarray import Dataset
 
-from configs.attention_svm_more import EPS
-from experiments.attention_svm.arms import standard
-from experiments.attention_svm.measure import PAPER
+from configs.attention_svm import EPS, Layer
+from experiments.attention_svm.layer.arm import arm, times
+from experiments.attention_svm.reading import PAPER
 from framework.evidence.claims import Claim, at_least, at_most, untestable
-from framework.run.job import Arm
-from framework.systems import attention_svm as dynamics
+from framework.launch import Figures, Variant
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = dynamics.Hp._fields
-ATTRIBUTES: dict[str, dict[str, str]] = {}
 OPEN = 'no theorem: gradient descent on (K, Q)'
 
 
-def arm(config: Any) -> Arm:
-  """K and Q of one layer."""
-  return standard(config)
-
-
-def axis(config: Any, name: str) -> tuple:
-  """Values of a field, swept or not."""
-  return tuple(config.sweep.get(name, (getattr(config, name),)))
-
-
-def ends(config: Any, ds: Any, name: str, **where: Any) -> np.ndarray:
+def ends(config: Layer, ds: Dataset, name: str, **where: Any) -> np.ndarray:
   """An observation of the end, one value a seed."""
   where = {k: v for k, v in where.items() if k in ds.dims}
   part = ds[name].sel(where)
@@ -38,9 +26,9 @@ def ends(config: Any, ds: Any, name: str, **where: Any) -> np.ndarray:
   return part.isel(more).values
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Layer, ds: Dataset) -> list[Claim]:
   """The published agreement needs λ; the margin does not."""
-  lams, scales, ranks = (axis(config, x) for x in ('lam', 'init_scale', 'm'))
+  lams, scales, ranks = (config.axis(x) for x in ('lam', 'init_scale', 'm'))
   full = ranks[-1]
   if config.steps < 2000 or not {0.0, EPS} <= set(lams) or 1.0 not in scales:
     reason = 'needs 2000 steps, λ = 0 and 2.2e-16, and the usual start'
@@ -117,7 +105,9 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made + _ranks(config, ds, ranks, lams)
 
 
-def _ranks(config: Any, ds: Any, ranks: tuple, lams: tuple) -> list[Claim]:
+def _ranks(
+  config: Layer, ds: Dataset, ranks: tuple, lams: tuple
+) -> list[Claim]:
   """Fewer columns than the solution has directions."""
   made, full = [], ranks[-1]
   lam = EPS if EPS in lams else lams[0]
@@ -152,11 +142,11 @@ def _ranks(config: Any, ds: Any, ranks: tuple, lams: tuple) -> list[Claim]:
   return made
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Layer, ds: Dataset) -> Figures:
   """Cosines over λ for each start; over m."""
   from framework.evidence import figures as plotting
 
-  lams, scales, ranks = (axis(config, x) for x in ('lam', 'init_scale', 'm'))
+  lams, scales, ranks = (config.axis(x) for x in ('lam', 'init_scale', 'm'))
   fig, axes = plotting.figure('double', height=2.8, ncols=2)
   ax, places = axes[0], np.arange(len(lams))
   for i, scale in enumerate(scales):
@@ -225,3 +215,6 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
       'columns, median and the middle 80 %.',
     )
   }
+
+
+VARIANT = Variant(arm, times, claims, figures)

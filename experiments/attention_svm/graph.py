@@ -1,11 +1,9 @@
 """Next-token prediction: the SVM of a graph, and what stays finite."""
 
-from typing import Any
-
-import jax.numpy as jnp
 import numpy as np
+from xarray import Dataset
 
-from experiments.attention_svm.measure import lanes
+from configs.attention_svm import Graph
 from framework.evidence import fits
 from framework.evidence.claims import (
   Claim,
@@ -14,50 +12,43 @@ from framework.evidence.claims import (
   untestable,
   within,
 )
-from framework.launch.arms import built, hp_of
-from framework.run.job import Arm
+from framework.evidence.lanes import lanes
+from framework.launch import Arm, Figures, Variant, hp_of, structure_of
+from framework.system import logspaced
 from framework.systems.attention_svm import next_token
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = next_token.Hp._fields
 SOURCE = 'Li et al. 2024, Mechanics of Next Token Prediction'
-ATTRIBUTES = {
-  'excess': {'long_name': 'loss above its infimum', 'units': '1'},
-  'finite_error': {'long_name': '‖Π_fin W − W_fin‖_F', 'units': '1'},
-  'finite_norm': {'long_name': '‖W_fin‖_F', 'units': '1'},
-  'direction_error': {'long_name': '1 − cos(Π_⊥ W, W_svm)', 'units': '1'},
-  'norm': {'long_name': '‖W‖_F', 'units': '1'},
-  'cyclic': {'long_name': 'dimension of S_fin', 'units': '1'},
-  'ordered': {'long_name': 'a token has priority', 'units': '1'},
-}
 _SMALL = 1e-3  # of ‖W_fin‖: symmetric sequences have W_fin = 0
 
 
-def arm(config: Any) -> Arm:
+def arm(config: Graph) -> Arm:
   """Gradient descent on random corpora."""
-  structure = built(
-    lambda: next_token.Structure(
-      K=config.K,
-      d=config.d,
-      n=config.n,
-      T=config.T,
-      queries=config.queries,
-      dtype=jnp.dtype(config.precision),
-    )
+  structure = structure_of(
+    next_token.Structure, config, dtype=np.dtype(config.precision)
   )
-  return Arm(next_token.system(structure), hp_of(next_token.Hp, config))
+  return Arm(
+    next_token.system(structure),
+    hp_of(next_token.Hp, config),
+    attributes=next_token.ATTRIBUTES,
+  )
 
 
-def _cyclic(ds: Any) -> np.ndarray:
+def times(config: Graph) -> np.ndarray:
+  """Evenly in ln t."""
+  return logspaced(config.steps, config.records)
+
+
+def _cyclic(ds: Dataset) -> np.ndarray:
   return lanes(ds.isel(time=-1), 'finite_norm') > _SMALL
 
 
-def _ordered(ds: Any) -> np.ndarray:
+def _ordered(ds: Dataset) -> np.ndarray:
   return lanes(ds.isel(time=-1), 'ordered') > 0
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Graph, ds: Dataset) -> list[Claim]:
   """Feasible; W_fin as 1/t; the loss as 1/t; the direction as (ln t)^-2."""
   made = [
     at_least(
@@ -133,7 +124,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   ]
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Graph, ds: Dataset) -> Figures:
   """Three panels: finite part, direction, loss."""
   from framework.evidence import figures as plotting
 
@@ -183,3 +174,6 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
       'as ln t grows.',
     )
   }
+
+
+VARIANT = Variant(arm, times, claims, figures)

@@ -1,20 +1,17 @@
 """Long runs with the exact gradient, in two precisions, and without it."""
 
-from typing import Any
-
 import numpy as np
+from xarray import Dataset
 
-from experiments.attention_svm.arms import standard
-from experiments.attention_svm.measure import (
+from configs.attention_svm import Layer
+from experiments.attention_svm.layer.arm import arm, times
+from experiments.attention_svm.reading import (
   FORMS,
   OWN,
   PAPER,
   TRAINED,
   cosines,
-  lanes,
-  only,
-  prepared,
-  share,
+  ended,
 )
 from framework.evidence import fits
 from framework.evidence.claims import (
@@ -24,13 +21,11 @@ from framework.evidence.claims import (
   untestable,
   within,
 )
-from framework.run.job import Arm
-from framework.systems import attention_svm as dynamics
+from framework.evidence.lanes import lanes, prepared, select
+from framework.launch import Figures, Variant
 
-__all__ = ['ATTRIBUTES', 'HP_FIELDS', 'arm', 'claims', 'figures']
+__all__ = ['VARIANT']
 
-HP_FIELDS = dynamics.Hp._fields
-ATTRIBUTES: dict[str, dict[str, str]] = {}
 SEEN = '100 other instances with the exact gradient'
 METHODS = {
   'exact': 'exact, float64',
@@ -39,27 +34,22 @@ METHODS = {
 }
 
 
-def arm(config: Any) -> Arm:
-  """One layer."""
-  return standard(config)
-
-
-def off(ds: Any, form: str, method: str) -> np.ndarray:
+def off(ds: Dataset, form: str, method: str) -> np.ndarray:
   """1 − cos to the SVM of the last tokens, (seeds, time)."""
-  return 1 - cosines(only(ds, form=form, method=method), OWN[form])
+  return 1 - cosines(select(ds, form=form, method=method), OWN[form])
 
 
-def at(ds: Any, t: int) -> int:
+def at(ds: Dataset, t: int) -> int:
   """Index of a record time."""
   return int(np.argmin(np.abs(ds['time'].values - t)))
 
 
-def claims(config: Any, ds: Any) -> list[Claim]:
+def claims(config: Layer, ds: Dataset) -> list[Claim]:
   """The rate, the tokens, and the same in float32."""
   if config.steps < 20_000:
     reason = f'needs 20000 steps, there are {config.steps}'
     return [untestable('horizon', 'errors fall for ever', PAPER, reason)]
-  ds = prepared(config, ds)
+  ds = prepared(config, ds, ('form', 'method'))
   methods, forms = ds['method'].values, ds['form'].values
   made: list[Claim] = []
   if 'w' in forms and 'exact' in methods:
@@ -74,7 +64,7 @@ def claims(config: Any, ds: Any) -> list[Claim]:
   return made
 
 
-def _rate(ds: Any) -> list[Claim]:
+def _rate(ds: Dataset) -> list[Claim]:
   found = np.median(off(ds, 'w', 'exact'), 0)
   t = ds['time'].values
   made = [
@@ -109,8 +99,8 @@ def _rate(ds: Any) -> list[Claim]:
   ]
 
 
-def _tokens(ds: Any, form: str) -> list[Claim]:
-  part = only(ds, form=form, method='exact')
+def _tokens(ds: Dataset, form: str) -> list[Claim]:
+  part = select(ds, form=form, method='exact')
   name = TRAINED[form]
   late = lanes(part.isel(time=-1), 'switched')
   return [
@@ -119,7 +109,7 @@ def _tokens(ds: Any, form: str) -> list[Claim]:
       f'{name}: runs end at locally optimal tokens: share',
       f'{PAPER}: directions that are not locally optimal do not attract',
       0.99,
-      share(part, 'global', 'local').astype(float),
+      ended(part, 'global', 'local'),
       derivation=f'400 of 400 in {SEEN}; one in a hundred allowed',
     ),
     at_least(
@@ -133,9 +123,9 @@ def _tokens(ds: Any, form: str) -> list[Claim]:
   ]
 
 
-def _precisions(ds: Any, form: str) -> Claim:
+def _precisions(ds: Dataset, form: str) -> Claim:
   both = [
-    cosines(only(ds, form=form, method=m), OWN[form]).mean(0)
+    cosines(select(ds, form=form, method=m), OWN[form]).mean(0)
     for m in ('exact', 'exact32')
   ]
   t = ds['time'].values
@@ -153,13 +143,13 @@ def _precisions(ds: Any, form: str) -> Claim:
   )
 
 
-def _noise(ds: Any) -> list[Claim]:
+def _noise(ds: Dataset) -> list[Claim]:
   exact, auto = (
     np.median(off(ds, 'w', m)[:, -1]) for m in METHODS if '32' not in m
   )
-  part = only(ds, form='w', method='autodiff')
+  part = select(ds, form='w', method='autodiff')
   last = lanes(part, 'log_gradient')[:, -1]
-  true = lanes(only(ds, form='w', method='exact'), 'log_gradient')[:, -1]
+  true = lanes(select(ds, form='w', method='exact'), 'log_gradient')[:, -1]
   return [
     at_least(
       'autodiff.error',
@@ -183,11 +173,11 @@ def _noise(ds: Any) -> list[Claim]:
   ]
 
 
-def figures(config: Any, ds: Any) -> dict[str, tuple]:
+def figures(config: Layer, ds: Dataset) -> Figures:
   """1 − cos over steps, by method; the size of the gradient."""
   from framework.evidence import figures as plotting
 
-  ds = prepared(config, ds)
+  ds = prepared(config, ds, ('form', 'method'))
   t = ds['time'].values
   later = t >= 10
   forms = list(ds['form'].values)
@@ -214,7 +204,7 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
   axes[0].set_ylabel(r'$1 - \cos$')
   ax = axes[-1]
   for i, method in enumerate(ds['method'].values):
-    part = only(ds, form=forms[0], method=method)
+    part = select(ds, form=forms[0], method=method)
     size = lanes(part, 'log_gradient')[:, later] / np.log(10)
     line = plotting.lanes(ax, t[later], size, '', f'C{i}', band=(0.25, 0.75))
     if method == 'exact32':
@@ -233,3 +223,6 @@ def figures(config: Any, ds: Any) -> dict[str, tuple]:
       'returns rounding noise once attention has settled.',
     )
   }
+
+
+VARIANT = Variant(arm, times, claims, figures)
