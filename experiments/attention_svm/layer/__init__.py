@@ -1,0 +1,1 @@
+"""Variants that train one attention layer."""
