@@ -19,7 +19,7 @@ from framework.config import ConfigError, Problem, Variants
 from framework.config.values import put
 from framework.evidence.claims import Claim
 from framework.run import job as job_lib
-from framework.run import results
+from framework.run import results, sweep
 from framework.run.job import Arm, Job
 from framework.system import System
 
@@ -180,7 +180,7 @@ def _lane_axes(variant: Variant, config: Any) -> tuple[str, ...]:
   if not config.sweep:
     return ()
   first = {axis: values[0] for axis, values in config.sweep.items()}
-  return _names(_arm(variant, _placed(config, first, {})).hp)
+  return sweep.names(_arm(variant, _placed(config, first, {})).hp)
 
 
 def _placed(config: Any, setting: Mapping[str, Any], axes: Any) -> Any:
@@ -265,13 +265,3 @@ def _built(make: Callable[[Any], Any], config: Any) -> Any:
     name = getattr(make, '__name__', 'function')
     got = f'{type(error).__name__}: {error}{_where(error)}'
     raise ConfigError([Problem(f'{name}(config)', got, '')]) from error
-
-
-def _names(hp: Any) -> tuple[str, ...]:
-  return tuple(
-    '.'.join(
-      str(getattr(k, 'name', getattr(k, 'key', getattr(k, 'idx', k))))
-      for k in path
-    )
-    for path, _ in jax.tree_util.tree_flatten_with_path(hp)[0]
-  )

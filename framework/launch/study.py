@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import numpy as np
 from absl import logging
 
 from framework import config as config_lib
@@ -20,8 +19,9 @@ from framework.evidence import claims as claims_lib
 from framework.evidence.claims import Claim
 from framework.launch import log, report
 from framework.launch.experiment import Experiment, Figures, check, job_of
-from framework.run import results, runner, workdir
+from framework.run import environment, results, runner
 from framework.run.job import Job
+from framework.run.layouts import agree
 from framework.run.plan import Plan
 from framework.run.progress import Progress
 from framework.run.runner import Options, Outcome
@@ -142,13 +142,18 @@ class Study:
     """
     job = self.job
     first = jax.process_index() == 0
+    with self._precision():
+      here = environment.identity()
     resumed = first and self.place.claim(
-      report.identity(self.experiment, self.config), resume, config_lib.diff
+      report.identity(self.experiment, self.config),
+      resume,
+      config_lib.diff,
+      here,
     )
     before = self.place.read('run.json') if resumed else {}
     try:
       # Process 0 decides: what the others read may be older.
-      if _agreed(before.get('status') == 'done'):
+      if agree(before.get('status') == 'done'):
         told(f'already done: the results in {self.path} are used')
         return _outcome(before or self.place.read('run.json'))
       told(f'{"resuming" if resumed else "running"} in {self.path}')
@@ -161,7 +166,7 @@ class Study:
 
   def _compute(self, job, before, progress, options, stop, argv) -> Outcome:
     first = jax.process_index() == 0
-    facts, began = workdir.facts(argv), time.time()
+    facts, began = environment.facts(argv), time.time()
     if first:
       self.place.write('run.json', {**facts, 'status': 'running'})
     self._tell(facts, resumed=bool(before))
@@ -297,12 +302,3 @@ def _outcome(run: dict[str, Any]) -> Outcome:
   """How a run that is done has ended, from its run.json."""
   plans = [Plan(**plan) for plan in run['plans']]
   return Outcome(run['status'], run['diverged_lanes'], run['lanes'], plans)
-
-
-def _agreed(flag: bool) -> bool:
-  """Process 0's flag, on all processes."""
-  if jax.process_count() == 1:
-    return flag
-  from jax.experimental import multihost_utils
-
-  return bool(multihost_utils.broadcast_one_to_all(np.asarray(flag)))
