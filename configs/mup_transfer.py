@@ -4,35 +4,28 @@ python -m experiments.mup_transfer --config=:VARIANT
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
-from framework.config import Problem, field
+from framework.config import Problem, Run, Variants, field, variants
 
-_TRAINING = ('lr', 'rule', 'weight_decay', 'momentum')
-_DICHOTOMY = ('lr', 'case')
-_LARGE_RATES = {'sgd': 0.5, 'adam': 0.01}
+# Fields that a task does not look at: axes that would do nothing.
+_IDLE = {
+  'teacher': ('case', 'heads', 'context', 'corpus', 'characters'),
+  'mnist': ('case', 'heads', 'context', 'corpus', 'characters'),
+  'text': ('case', 'rows', 'activation'),
+  'regression': (
+    *('rule', 'weight_decay', 'momentum', 'zero_readout'),
+    *('rows', 'batch', 'fixed_batch', 'evaluated'),
+    *('heads', 'context', 'corpus', 'characters'),
+  ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Run):
   """All that decides the result of a run. Fields of `Hp` can be lanes."""
 
-  variant: str = field(
-    'quick',
-    'which claims and figures are made of the results',
-    choices=(
-      'quick',
-      'coord_check',
-      'transfer',
-      'transfer_sgd',
-      'transfer_text',
-      'transfer_teacher',
-      'transfer_teacher_sgd',
-      'dichotomy',
-      'dichotomy_adam',
-    ),
-  )
   # What is fixed in the compiled program.
   task: str = field(
     'teacher',
@@ -46,7 +39,9 @@ class Config:
   optimizer: str = field('adam', 'of all weights', choices=('sgd', 'adam'))
   depth: int = field(2, 'hidden layers or blocks', low=1)
   activation: str = field(
-    'relu', 'φ of perceptrons', choices=('relu', 'tanh', 'gelu', 'linear')
+    'relu',
+    "φ of perceptrons; gelu is its approximation by tanh, flax's own",
+    choices=('relu', 'tanh', 'gelu', 'linear'),
   )
   heads: int = field(4, 'heads of the transformer', low=1)
   context: int = field(32, 'characters that it sees', low=1)
@@ -92,34 +87,22 @@ class Config:
   records: int = field(10, 'records', low=1)
   dense: int = field(3, 'steps up to which every one is recorded', low=0)
   seeds: int = field(2, 'seeds', low=1)
-  first_seed: int = field(0, 'the first of them', low=0)
-  precision: str = field(
-    'float32', 'of all numbers', choices=('float32', 'float64')
+  fixed: ClassVar[tuple[str, ...]] = (
+    *('steps', 'records', 'dense'),
+    *('task', 'depth', 'base_width'),
   )
-  sweep: Mapping[str, tuple] = field({}, 'the grid')
-
-  def resolved(self) -> 'Config':
-    """With what was left open filled in."""
-    if self.lr is not None:
-      return self
-    return dataclasses.replace(self, lr=_LARGE_RATES[self.optimizer])
-
-  @property
-  def hp_fields(self) -> tuple[str, ...]:
-    """Fields that are lanes of this task."""
-    return _DICHOTOMY if self.task == 'regression' else _TRAINING
 
   def check(self) -> Iterable[Problem]:
     """Rules across fields."""
+    yield from super().check()
     if self.task == 'text':
       for name in ('width', 'base_width'):
-        for value in self.sweep.get(name, (getattr(self, name),)):
+        for value in self.axis(name):
           if value % self.heads:
             yield Problem(name, value, f'a multiple of heads = {self.heads}')
       if self.characters < 2 * self.context:
-        yield Problem(
-          'characters', self.characters, f'at least {2 * self.context}'
-        )
+        least = 2 * self.context
+        yield Problem('characters', self.characters, f'at least {least}')
     if self.task in ('teacher', 'mnist') and self.rows < self.batch:
       yield Problem('rows', self.rows, f'at least batch = {self.batch}')
     if self.task == 'mnist' and self.rows > 60_000:
@@ -127,26 +110,13 @@ class Config:
     # Among other rules, for Adam as well, it is swept over and not looked at.
     if self.optimizer == 'sgd' and self.rule == 5 and 'rule' not in self.sweep:
       yield Problem('rule', 5, 'another for sgd: it is a mistake of Adam')
+    idle = _IDLE[self.task]
+    if self.axis('optimizer') == ('adam',):
+      idle = (*idle, 'momentum')
     for name in self.sweep:
-      if name in (
-        'steps',
-        'records',
-        'dense',
-        'seeds',
-        'first_seed',
-        'precision',
-        'variant',
-        'sweep',
-        'task',
-        'depth',
-        'base_width',
-      ):
-        yield Problem(f'sweep.{name}', name, f'an axis other than {name}')
-      elif name in {*_TRAINING, *_DICHOTOMY} - {*self.hp_fields}:
-        fields = ', '.join(self.hp_fields)
-        yield Problem(
-          f'sweep.{name}', name, f'one of {fields} for task={self.task}'
-        )
+      if name in idle:
+        expected = f'an axis that task={self.task} looks at'
+        yield Problem(f'sweep.{name}', name, expected)
 
 
 def _powers(low: int, high: int) -> tuple[float, ...]:
@@ -156,132 +126,117 @@ def _powers(low: int, high: int) -> tuple[float, ...]:
 
 _WIDTHS = (64, 128, 256, 512, 1024)
 _ABC_WIDTHS = (128, 256, 512, 1024, 2048)
-_MNIST = {
+_MNIST: dict[str, Any] = {
   'task': 'mnist',
   'rows': 20_000,
   'steps': 200,
   'records': 20,
   'seeds': 4,
 }
-_TEACHER = {'steps': 120, 'records': 24, 'seeds': 4}
-_DICHOTOMY_OF = {
+_TEACHER: dict[str, Any] = {'steps': 120, 'records': 24, 'seeds': 4}
+_DICHOTOMY_OF: dict[str, Any] = {
   'task': 'regression',
   'activation': 'tanh',
   'steps': 3,
   'records': 1,
   'dense': 0,
-  'seeds': 8,
-  'lr': 0.3,
   'precision': 'float64',
 }
 
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+VARIANTS: Variants = {
   'quick': (
     'SP and muP from width 32 to 256: coordinates and best learning rates',
-    {
-      'base_width': 32,
-      'sweep': {
+    Config(
+      base_width=32,
+      sweep={
         'width': (32, 64, 128, 256),
         'rule': (0, 1),
         'lr': _powers(-11, -4),
       },
-    },
+    ),
   ),
   'coord_check': (
     'sizes of activations from width 64 to 2048, and three classic mistakes',
-    {
-      'depth': 3,
-      'fixed_batch': True,
-      'evaluated': 64,
-      'steps': 3,
-      'records': 3,
-      'seeds': 5,
-      'sweep': {
+    Config(
+      depth=3,
+      fixed_batch=True,
+      evaluated=64,
+      steps=3,
+      records=3,
+      seeds=5,
+      sweep={
         'width': (64, 128, 256, 512, 1024, 2048),
         'optimizer': ('sgd', 'adam'),
         'rule': (0, 1, 4, 5, 6),
       },
-    },
+    ),
   ),
   'transfer': (
     'TP5 Figure 1: loss against learning rate, Adam on MNIST, widths to 1024',
-    {
+    Config(
       **_MNIST,
-      'sweep': {'width': _WIDTHS, 'rule': (0, 1), 'lr': _powers(-12, -5)},
-    },
+      sweep={'width': _WIDTHS, 'rule': (0, 1), 'lr': _powers(-12, -5)},
+    ),
   ),
   'transfer_sgd': (
     'the same with SGD',
-    {
+    Config(
       **_MNIST,
-      'optimizer': 'sgd',
-      'sweep': {'width': _WIDTHS, 'rule': (0, 1), 'lr': _powers(-7, 1)},
-    },
+      optimizer='sgd',
+      sweep={'width': _WIDTHS, 'rule': (0, 1), 'lr': _powers(-7, 1)},
+    ),
   ),
   'transfer_teacher': (
     'the same with Adam on the classes of a random network, 64 inputs',
-    {
+    Config(
       **_TEACHER,
-      'sweep': {'width': _WIDTHS, 'rule': (0, 1), 'lr': _powers(-12, -5)},
-    },
+      sweep={'width': _WIDTHS, 'rule': (0, 1), 'lr': _powers(-12, -5)},
+    ),
   ),
   'transfer_teacher_sgd': (
     'the same with SGD',
-    {
+    Config(
       **_TEACHER,
-      'optimizer': 'sgd',
-      'sweep': {'width': _WIDTHS, 'rule': (0, 1), 'lr': _powers(-5, 2)},
-    },
+      optimizer='sgd',
+      sweep={'width': _WIDTHS, 'rule': (0, 1), 'lr': _powers(-5, 2)},
+    ),
   ),
   'transfer_text': (
     'the same with Adam and a transformer on characters, widths 32 to 256',
-    {
-      'task': 'text',
-      'base_width': 32,
-      'batch': 16,
-      'evaluated': 128,
-      'steps': 200,
-      'records': 20,
-      'dense': 0,
-      'sweep': {
+    Config(
+      task='text',
+      base_width=32,
+      batch=16,
+      evaluated=128,
+      steps=200,
+      records=20,
+      dense=0,
+      sweep={
         'width': (32, 64, 128, 256),
         'rule': (0, 1),
         'lr': _powers(-11, -4),
       },
-    },
+    ),
   ),
   'dichotomy': (
     'exponents of function and feature change over a lattice of (a, b, c)',
-    _DICHOTOMY_OF
-    | {
-      'optimizer': 'sgd',
-      'seeds': 32,  # f(0), of a kernel of the order of one, differs by seed
-      'sweep': {'width': _ABC_WIDTHS, 'case': tuple(range(34))},
-    },
+    Config(
+      **_DICHOTOMY_OF,
+      optimizer='sgd',
+      lr=0.3,
+      seeds=32,  # f(0), of a kernel of the order of one, differs by seed
+      sweep={'width': _ABC_WIDTHS, 'case': tuple(range(34))},
+    ),
   ),
   'dichotomy_adam': (
     'the same with Adam',
-    _DICHOTOMY_OF
-    | {
-      'lr': 0.03,
-      'sweep': {'width': _ABC_WIDTHS, 'case': tuple(range(29))},
-    },
+    Config(
+      **_DICHOTOMY_OF,
+      lr=0.03,
+      seeds=8,
+      sweep={'width': _ABC_WIDTHS, 'case': tuple(range(29))},
+    ),
   ),
 }
 
-
-def get_config(variant: str = 'quick') -> Config:
-  """The config of a variant.
-
-  Args:
-    variant: One of `VARIANTS`.
-
-  Returns:
-    A `Config`.
-
-  Raises:
-    ValueError: If there is no such variant.
-  """
-  if variant not in VARIANTS:
-    raise ValueError(f'no variant {variant!r}; there are {", ".join(VARIANTS)}')
-  return Config(variant=variant, **VARIANTS[variant][1])
+get_config = variants(VARIANTS)

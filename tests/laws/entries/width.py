@@ -1,7 +1,10 @@
 """Networks of one width, parametrisations as lanes."""
 
+import jax.numpy as jnp
+import optax
+
 from framework.mup import lattice
-from framework.systems.width import dichotomy, transfer
+from framework.systems.width import Perceptron, dichotomy, transfer
 from tests.laws.entry import Entry
 
 
@@ -12,7 +15,11 @@ def dichotomy_entry(optimizer, slow=False):
     dichotomy.system,
     lambda dtype: (
       dichotomy.Structure(
-        width=6, cases=cases, optimizer=optimizer, dtype=dtype
+        width=6,
+        cases=cases,
+        core=dichotomy.adam if optimizer == 'adam' else optax.identity,
+        normalised=optimizer == 'adam',
+        dtype=dtype,
       ),
     ),
     dichotomy.Hp(case=1, lr=0.1),
@@ -27,14 +34,12 @@ def transfer_entry(optimizer, differentiable, slow=False):
       transfer.Structure(
         width=8,
         base_width=4,
-        inputs=3,
-        outputs=3,
-        rows=16,
+        model=lambda n: Perceptron(n, 3, activation=jnp.tanh, dtype=dtype),
+        task=transfer.classes(3, 3, 16, dtype),
+        optimizer={'sgd': transfer.sgd, 'adam': transfer.adamw}[optimizer],
+        normalised=optimizer == 'adam',
         batch=4,
         evaluated=8,
-        activation='tanh',
-        optimizer=optimizer,
-        dtype=dtype,
       ),
     )
 

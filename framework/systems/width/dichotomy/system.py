@@ -9,6 +9,7 @@ seed, so that a shift of (a, b, c) gives the same run up to rounding.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,33 +18,52 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
+from framework.checks import check_sizes
 from framework.descent import DescentState, descent
+from framework.maths import draws
 from framework.maths.norms import root
-from framework.mup.abc import OPTIMIZERS, Abc
+from framework.mup.abc import Abc
 from framework.mup.optimizers import scale_by_tensor
+from framework.optimizers import scale_by_smooth_adam
 from framework.system import System
-from framework.systems.width.transfer.models import ACTIVATIONS
 
 __all__ = [
+  'ATTRIBUTES',
   'Hp',
   'Problem',
   'State',
   'Structure',
+  'adam',
   'names',
   'system',
 ]
 
+ATTRIBUTES = {
+  'output': {'long_name': 'rms of f', 'units': '1'},
+  'change': {'long_name': 'rms of f(t) − f(0)', 'units': '1'},
+  'moves': {'long_name': 'rms of h(t) − h(0), layer by layer', 'units': '1'},
+  'kernel': {
+    'long_name': 'n^−c ‖∂f/∂w‖² of every layer at one point (Adam: |·|₁)',
+    'units': '1',
+  },
+}
+
 
 class Hp(NamedTuple):
-  """What can be a lane."""
+  """Traced: every one can be a lane."""
 
-  case: int = 0  # place in the structure's cases
-  lr: float = 0.3  # η
+  case: Any = 0  # place in the structure's cases
+  lr: Any = 0.3  # η
+
+
+def adam() -> optax.GradientTransformation:
+  """Adam with an ε far below every gradient, for these shrink with width."""
+  return scale_by_smooth_adam(eps=1e-30)
 
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program.
+  """Fixed in the compiled program.
 
   Raises:
     ValueError: In one line, if something does not fit.
@@ -51,11 +71,11 @@ class Structure:
 
   width: int
   cases: tuple[Abc, ...]
-  optimizer: str = 'sgd'
+  core: Callable[[], optax.GradientTransformation] = optax.identity  # u
+  normalised: bool = False  # whether u does not grow with the gradient (Adam)
+  activation: Callable[[Array], Array] = jnp.tanh
   inputs: int = 8
   rows: int = 4
-  activation: str = 'tanh'
-  eps: float = 1e-30  # of Adam, far below every gradient
   dtype: Any = jnp.float32
 
   def __post_init__(self):
@@ -64,17 +84,7 @@ class Structure:
       raise ValueError('cases are empty, expected a parametrisation or more')
     if len({case.depth for case in self.cases}) > 1:
       raise ValueError('cases have different depths, expected one')
-    for name, allowed in (
-      ('optimizer', OPTIMIZERS),
-      ('activation', tuple(ACTIVATIONS)),
-    ):
-      if (value := getattr(self, name)) not in allowed:
-        raise ValueError(
-          f'{name} is {value!r}, expected one of {", ".join(allowed)}'
-        )
-    for name in ('width', 'inputs', 'rows'):
-      if getattr(self, name) < 1:
-        raise ValueError(f'{name} is {getattr(self, name)}, expected >= 1')
+    check_sizes(width=self.width, inputs=self.inputs, rows=self.rows)
 
   @property
   def depth(self) -> int:
@@ -130,7 +140,6 @@ def system(structure: Structure) -> System:
   """
   s = structure
   layers = names(s.depth)
-  phi = ACTIVATIONS[s.activation]
   # n^-a, n^-b (0 for a zero start), n^-c of each case: (3, case, layer).
   powers = np.array(
     [
@@ -147,12 +156,12 @@ def system(structure: Structure) -> System:
     del hp
     # The same rows for every seed and width.
     k = jax.random.split(jax.random.key(0), 2)
-    x = jax.random.normal(k[0], (s.rows, s.inputs), s.dtype)
+    x = draws.normal(k[0], (s.rows, s.inputs), s.dtype)
     y = jax.random.rademacher(k[1], (s.rows,), s.dtype)
     sizes = [s.inputs] + [s.width] * s.depth + [1]
     keys = jax.random.split(key, len(layers))
     z = {
-      name: jax.random.normal(keys[i], (sizes[i + 1], sizes[i]), s.dtype)
+      name: draws.normal(keys[i], (sizes[i + 1], sizes[i]), s.dtype)
       for i, name in enumerate(layers)
     }
     return Problem(x / s.inputs**0.5, y, z)
@@ -172,7 +181,7 @@ def system(structure: Structure) -> System:
     for name in layers:
       x = a[name] * (x @ params[name].T)
       hidden.append(x)
-      x = phi(x)
+      x = s.activation(x)
     *hidden, out = hidden
     return hidden, out[..., 0]
 
@@ -181,13 +190,8 @@ def system(structure: Structure) -> System:
     return 0.5 * jnp.mean((out - problem.y) ** 2)
 
   def optimizer(hp: Hp) -> optax.GradientTransformation:
-    core = (
-      optax.identity()
-      if s.optimizer == 'sgd'
-      else optax.scale_by_adam(eps=s.eps)
-    )
     return optax.chain(
-      core,
+      s.core(),
       scale_by_tensor(factors(hp, 2)),
       optax.scale_by_learning_rate(hp.lr),
     )
@@ -206,7 +210,7 @@ def system(structure: Structure) -> System:
     hidden, out = forward(params, problem.x, hp)
     grads = jax.grad(lambda w: forward(w, problem.x[:1], hp)[1][0])(params)
     c = factors(hp, 2)
-    size = jnp.square if s.optimizer == 'sgd' else jnp.abs
+    size = jnp.abs if s.normalised else jnp.square
     return {
       'output': _rms(out),
       'change': _rms(out - state.output),

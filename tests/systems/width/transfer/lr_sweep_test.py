@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 
 from framework.system import System, rollout
+from framework.systems import width
 from framework.systems.width import transfer
 from framework.systems.width.transfer import lr_sweep
 from tests.compiling import counted
 
 SMALL = transfer.Structure(
-  width=8, base_width=4, inputs=5, outputs=3, rows=64, batch=8, evaluated=32
+  width=8,
+  base_width=4,
+  model=lambda n: width.Perceptron(n, outputs=3),
+  task=transfer.classes(inputs=5, outputs=3, rows=64),
+  batch=8,
+  evaluated=32,
 )
 HP = transfer.Hp(*map(jnp.float64, (0.1, 1, 0.0, 0.0)))._replace(
   rule=jnp.int32(1)
