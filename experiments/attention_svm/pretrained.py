@@ -53,7 +53,7 @@ def at(
 
 
 def claims(config: Pretrained, ds: Dataset) -> list[Claim]:
-  """What theory says of any head; what trained ones are like."""
+  """Of any head, from theory; of trained ones, measured."""
   nulls = config.axis('null')
   d, T = 384, 48
   made: list[Claim] = []

@@ -85,7 +85,7 @@ def dtype_of(config: Layer) -> np.dtype:
 
 
 def structure_of(config: Layer) -> svm.Structure:
-  """What is fixed in the compiled program."""
+  """The structure that a config names."""
   n, T, d = sizes_of(config)
   return svm.Structure(
     n=n,

@@ -1,4 +1,4 @@
-"""What takes K and Q to the nuclear SVM: weight decay, start, rank."""
+"""K and Q on the way to the nuclear SVM: weight decay, start, rank."""
 
 from typing import Any
 

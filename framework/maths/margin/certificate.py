@@ -1,4 +1,4 @@
-"""What a solution is worth, computed from the solution alone.
+"""Bounds on the least norm, computed from a solution alone.
 
 For any norm with dual ‖·‖°, multipliers λ with λ_r ≥ 0 on inequalities, and any
 W that satisfies all rows,

@@ -99,7 +99,7 @@ class Tolerance(NamedTuple):
 
 
 class _Measured(NamedTuple):
-  """What an iterate misses."""
+  """Residuals and gap of an iterate."""
 
   dual: _Y  # P y + c − Bᵀz − 𝓕*X
   primal: _R  # s − (B y − h), of equations h − B y
@@ -120,7 +120,7 @@ class _Path(NamedTuple):
 
 
 def _tolerance(program: Program) -> Tolerance:
-  """What the floating-point type allows; X S⁻¹ loses half the digits."""
+  """As small as the floating-point type allows; X S⁻¹ loses half of it."""
   double = program.c.dtype == jnp.float64
   if program.P is not None:  # an error of W is the root of one of its norm
     return Tolerance(1e-13, 1e-11) if double else Tolerance(1e-9, 2e-6)

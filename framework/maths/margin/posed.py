@@ -1,4 +1,4 @@
-"""What the programs of all norms share."""
+"""Pieces that the programs of all norms share."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What reads out the token that attention mixes: h(x), x = Xᵀs.
+"""Heads: functions h(x) of the token x = Xᵀs that attention mixes.
 
     linear     vᵀx
     relu       1ᵀ ReLU(Vᵀx)

@@ -89,7 +89,7 @@ def final(
   tokens: Callable[..., Int[Array, ' n']] = selected,
   b1: bool = False,
 ) -> Callable[..., dict[str, Array]]:
-  """What is observed once, at the last step.
+  """The end of a run: its tokens, their SVM in some norms, how near W is.
 
   Args:
     structure: What is fixed in the compiled program.

@@ -80,7 +80,7 @@ class Hp(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program.
+  """The layer and how it is trained; each compiles a program of its own.
 
   Raises:
     ValueError: If a size is out of range, or choices do not fit together.
@@ -135,7 +135,7 @@ class Structure:
 
 
 class Problem(NamedTuple):
-  """What is fixed over time."""
+  """An instance with its optimal tokens, and θ_0 where it is given."""
 
   data: Instance
   optimal: Int[Array, ' n']
@@ -323,7 +323,7 @@ def _least(s: Structure, problem: Problem) -> Float[Array, '']:
 def observe(
   s: Structure, state: State, problem: Problem, hp: Hp
 ) -> dict[str, Array]:
-  """What a person wants to see of one state."""
+  """Loss, gradient, attention, tokens of one state: see `ATTRIBUTES`."""
   data, hp = problem.data, _typed(s, hp)
   W = layer.weights_of(state.params)
   share = jax.nn.softmax(logits_of(state.params, data), -1)

@@ -97,7 +97,7 @@ class Hp(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program.
+  """Sizes of a random corpus: each of them compiles a program of its own.
 
   Raises:
     ValueError: If a size is out of range, naming it.

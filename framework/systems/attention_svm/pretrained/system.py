@@ -94,7 +94,7 @@ class Hp(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program.
+  """Heads of a layer and queries of a passage: fixed in the program.
 
   Raises:
     ValueError: If a size is out of range, naming it.
@@ -123,7 +123,7 @@ class Reduced(NamedTuple):
 
 
 class Problem(NamedTuple):
-  """What is fixed over time."""
+  """One head on one text: tokens, queries, its choices, their SVM."""
 
   X: Float[Array, 'n T r']
   Z: Float[Array, 'n q']

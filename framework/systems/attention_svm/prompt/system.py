@@ -69,7 +69,7 @@ class Hp(NamedTuple):
 
 
 class State(NamedTuple):
-  """What is trained."""
+  """The prompt and the head."""
 
   p: Float[Array, ' 2']
   v: Float[Array, ' 2']  # (−1, 0) and fixed where v is not trained
@@ -88,7 +88,7 @@ class Gradient(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program."""
+  """The problem with how it is trained, and the precision."""
 
   setup: Setup = single_global
   dtype: Any = jnp.float64

@@ -74,7 +74,7 @@ class Hp(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program.
+  """Sizes, ball and loss: each of them compiles a program of its own.
 
   Raises:
     ValueError: If a size is out of range, or there is no such ball.
@@ -100,7 +100,7 @@ class Structure:
 
 
 class Problem(NamedTuple):
-  """What is fixed over time."""
+  """An instance, and the solution that its path should tend to."""
 
   data: Instance
   W: Float[Array, 'd q']  # W^mm in the norm of the ball

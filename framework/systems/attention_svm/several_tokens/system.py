@@ -122,7 +122,7 @@ def accepted(
 def final(
   structure: Structure, times: tuple[int, ...]
 ) -> Callable[..., dict[str, Array]]:
-  """What is observed once, at the last step.
+  """The end of a run: kept tokens, and how near W is to each candidate.
 
   Args:
     structure: What is fixed in the compiled program.
