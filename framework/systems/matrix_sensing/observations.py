@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array, PyTree
 
 from framework.maths import linalg
+from framework.probes import effective_rank
 from framework.systems.matrix_sensing import probes
 from framework.systems.matrix_sensing.problem import Problem
 
@@ -65,7 +66,7 @@ def observe(state: Any, problem: Problem, loss: Array) -> dict[str, Array]:
     'cross': jnp.sqrt((blocks.left**2 + blocks.right**2) / 2),
     'residual': blocks.residual,
     'singular_values': singular,
-    'effective_rank': probes.effective_rank(singular),
+    'effective_rank': effective_rank(singular),
   }
   if F is not G:
     edges = linalg.eigvalsh(probes.imbalance(F, G))

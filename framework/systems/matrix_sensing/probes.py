@@ -8,7 +8,6 @@ of `operators`; all are here by name.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -28,7 +27,6 @@ from framework.systems.matrix_sensing.tangent import (
 __all__ = [
   'ErrorBlocks',
   'Recomposition',
-  'effective_rank',
   'error_blocks',
   'imbalance',
   'imbalance_step',
@@ -40,7 +38,6 @@ __all__ = [
   'rip_lower_bound',
   'singular_values',
   'squared_error',
-  'stable_rank',
   'structural_zeros',
 ]
 
@@ -204,39 +201,6 @@ def singular_values(
   R_F = linalg.qr_r(F)
   R_G = linalg.qr_r(G)
   return linalg.singular_values(R_F @ R_G.T)
-
-
-def effective_rank(s: Float[Array, ' k']) -> Float[Array, '']:
-  """Exponential of the entropy of the normalised singular values.
-
-      exp(-Σ p_i ln p_i),  p_i = s_i / Σ s
-
-  Args:
-    s: Singular values.
-
-  Returns:
-    A number between 1 and the rank; 0 of the zero matrix.
-
-  References:
-    Roy, Vetterli (2007), The effective rank: a measure of effective
-    dimensionality.
-
-  >>> print(effective_rank(jnp.array([2.0, 2.0, 0.0])).round(5))
-  2.0
-  """
-  total = jnp.sum(s)
-  p = s / jnp.where(total > 0, total, 1)
-  return jnp.where(total > 0, jnp.exp(jnp.sum(jax.scipy.special.entr(p))), 0)
-
-
-def stable_rank(s: Float[Array, ' k']) -> Float[Array, '']:
-  """‖Z‖_F² / ‖Z‖² from singular values; 0 of the zero matrix.
-
-  >>> print(stable_rank(jnp.array([2.0, 1.0, 0.0])))
-  1.25
-  """
-  top = jnp.max(s)
-  return jnp.sum((s / jnp.where(top > 0, top, 1)) ** 2)
 
 
 def _split(

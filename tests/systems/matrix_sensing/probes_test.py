@@ -138,19 +138,6 @@ def test_singular_values():
   assert probes.singular_values(F[:2], G).shape == (2,)
 
 
-def test_ranks():
-  np.testing.assert_allclose(
-    probes.effective_rank(jnp.ones(5)), 5, rtol=1e-14, atol=0
-  )
-  np.testing.assert_allclose(
-    probes.stable_rank(jnp.ones(5)), 5, rtol=1e-14, atol=0
-  )
-  s = jnp.array([1e-200, 0.0])
-  assert probes.effective_rank(s) == probes.stable_rank(s) == 1
-  zero = jnp.zeros(3)
-  assert probes.effective_rank(zero) == probes.stable_rank(zero) == 0
-
-
 @pytest.mark.parametrize('symmetric', [True, False])
 def test_ntk_is_the_gauss_newton_matrix(symmetric):
   n2 = 5 if symmetric else 4

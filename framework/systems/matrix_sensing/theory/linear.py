@@ -1,4 +1,4 @@
-"""What the theorems predict for matrix sensing, as numbers.
+"""What theory predicts of linear convergence: the rate of the slowest mode.
 
 All errors are *squared* Frobenius errors ‖FGᵀ − M‖_F², all rates are slopes of
 their natural logarithm per step, step sizes η are those of
@@ -8,8 +8,6 @@ scalars (or broadcasts), jittable and differentiable.
 References:
   [1] Xiong, Ding, Du, "How Over-Parameterization Slows Down Gradient Descent in
       Matrix Sensing: The Curses of Symmetry and Initialization", 2023.
-  [2] Zhuo, Kwon, Ho, Caramanis, "On the computational and statistical
-      complexity of over-parameterized matrix sensing", 2021.
 """
 
 from typing import NamedTuple
@@ -21,121 +19,107 @@ from jaxtyping import Array, ArrayLike, Float
 __all__ = [
   'Pair',
   'balanced_rate',
-  'crossover',
   'linear_rate',
+  'measured_share',
   'noise_eigenvalue',
   'pair_step',
-  'scalar_noise',
+  'signal_pair',
   'stability_edge',
-  'sublinear',
-  'sublinear_corrected',
   'time_to_error',
 ]
 
 Scalar = Float[ArrayLike, '...']
 
 
-def linear_rate(eta: Scalar, eigenvalue: Scalar) -> Float[Array, '']:
+def linear_rate(
+  eta: Scalar, eigenvalue: Scalar, highest: Scalar = 0.0
+) -> Float[Array, '']:
   """Slope of ln(squared error) when the slowest mode contracts linearly.
 
-      d ln‖E_t‖² / dt = 2 ln(1 − ηλ)
+      d ln‖E_t‖² / dt = 2 ln max(|1 − ηλ|, |1 − ηλ_max|)
 
   λ is σ_r for the exactly parametrised symmetric problem at population, the
   smallest eigenvalue of F_∞ᵀF_∞ on the noise block for the asymmetric
   over-parametrised one, and λ⁺_min(JᵀJ) of the Jacobian J of
   (F, G) ↦ A(FGᵀ) at the limit in *every* linear case (derived by linearising
-  the step at the limit).
+  the step at the limit). Near the edge of stability, ηλ_max > 2 − ηλ, it is the
+  *fastest* mode of the flow that converges last: it overshoots.
 
   Args:
     eta: Step size η.
     eigenvalue: λ of the slowest mode, 0 < ηλ < 1.
+    highest: λ_max, such as 2σ_1 at a symmetric solution; 0 where it does not
+      matter.
 
   Returns:
-    The slope per step, negative.
+    The slope per step, negative if it converges.
 
   >>> round(float(linear_rate(0.2, 0.5)), 4)
   -0.2107
-  """
-  return 2 * jnp.log1p(-jnp.asarray(eta) * eigenvalue)
-
-
-def sublinear(t: Scalar, k: Scalar, r: Scalar, eta: Scalar) -> Float[Array, '']:
-  """Squared error of the over-parametrised symmetric problem, leading order.
-
-      ‖X_tX_tᵀ − M‖_F² → (k − r) / (4η²t²),   t ≫ 1/(2ηα²)
-
-  The lower bound Ω(1/T²) of [1] with its constant at population: each of the
-  k − r noise singular values follows x⁺ = x(1 − ηx²), so x_t² → 1/(2ηt).
-
-  Args:
-    t: Step.
-    k: Columns of X.
-    r: Rank of the truth, r < k.
-    eta: Step size η.
-
-  Returns:
-    The squared error.
-
-  >>> round(float(sublinear(1000.0, 5, 3, 0.2)), 9)
-  1.25e-05
-  """
-  return (jnp.asarray(k) - r) / (4 * jnp.square(jnp.asarray(eta) * t))
-
-
-def scalar_noise(t: Scalar, x0: Scalar, eta: Scalar) -> Float[Array, '']:
-  """The scalar toy x⁺ = x(1 − ηx²) after t steps, to three terms.
-
-      1/x_t² = 1/x_0² + 2ηt + (3/2) η ln(1 + 2ηx_0²t) + O(η²x_0²)
-
-  Derived from 1/(1 − ηx²)² = 1 + 2ηx² + 3η²x⁴ + ...: each step adds
-  2η + 3η²x² to 1/x², and Σ x_s² ≈ ln(1 + 2ηx_0²t)/(2η). What is left out stays
-  bounded: for small ηx_0² it tends to (5/4) η²x_0².
-
-  Args:
-    t: Step.
-    x0: Start x_0.
-    eta: Step size η.
-
-  Returns:
-    x_t.
+  >>> round(float(linear_rate(0.9, 0.5, 2.0)), 4)
+  -0.4463
   """
   eta = jnp.asarray(eta)
-  growth = 2 * eta * t + 1.5 * eta * jnp.log1p(2 * eta * x0**2 * t)
-  return 1 / jnp.sqrt(1 / jnp.square(x0) + growth)
+  # log1p keeps the digits of a small ηλ.
+  slow = jnp.log1p(-eta * eigenvalue)
+  fast = jnp.log(jnp.abs(1 - eta * highest))
+  return 2 * jnp.where(jnp.asarray(highest) > 0, jnp.maximum(slow, fast), slow)
 
 
-def sublinear_corrected(
-  t: Scalar, noise: Float[Array, ' k_minus_r'], eta: Scalar
+def signal_pair(
+  sigma: Scalar, imbalance: Scalar
+) -> tuple[Float[Array, ''], Float[Array, '']]:
+  """Squares of the two factors of a singular value, from their imbalance.
+
+      a²b² = σ²,  a² − b² = δ:   a², b² = (√(δ² + 4σ²) ± δ) / 2
+
+  At the limit of FGᵀ the cross blocks of σ contract by 1 − ηa² and 1 − ηb² a
+  step, and its own block by 1 − η(a² + b²).
+
+  Args:
+    sigma: Singular value σ of the truth.
+    imbalance: δ, eigenvalue of FᵀF − GᵀG on it.
+
+  Returns:
+    (a², b²).
+
+  >>> [round(float(x), 3) for x in signal_pair(0.5, 0.0)]
+  [0.5, 0.5]
+  >>> [round(float(x), 3) for x in signal_pair(1.0, 1.5)]
+  [2.0, 0.5]
+  """
+  delta = jnp.asarray(imbalance)
+  root = jnp.sqrt(jnp.square(delta) + 4 * jnp.square(jnp.asarray(sigma)))
+  return (root + delta) / 2, (root - delta) / 2
+
+
+def measured_share(
+  m: Scalar, slow: Scalar, rest: Scalar = 0.0
 ) -> Float[Array, '']:
-  """Squared error with the starting scale and the logarithm kept.
+  """What m Gaussian measurements leave of the slowest eigenvalue of JᵀJ.
 
-      ‖X_tX_tᵀ − M‖_F² ≈ Σ_i x_{i,t}⁴,   x_{i,t} from `scalar_noise`
+      λ⁺_min(JᵀJ) / λ  →  (√(m − d_rest) − √d_slow)² / m
 
-  Args:
-    t: Step.
-    noise: Singular values of the noise block at t = 0, about α each.
-    eta: Step size η.
-
-  Returns:
-    The squared error; tends to `sublinear` for t ≫ `crossover`.
-  """
-  return jnp.sum(scalar_noise(t, jnp.asarray(noise), eta) ** 4)
-
-
-def crossover(eta: Scalar, alpha: Scalar) -> Float[Array, '']:
-  """The step after which the 1/t² law shows: t* = 1/(2ηα²).
+  for d_slow modes of the population's eigenvalue λ and d_rest that are much
+  faster. Derived: A restricted to the tangent space is Gaussian, the fast modes
+  are eliminated, and the Schur complement of a Wishart matrix is one with
+  m − d_rest degrees of freedom; its lower edge is Marchenko–Pastur's. With
+  d_rest = 0 and d_slow the dimension of the whole space it is a lower bound.
 
   Args:
-    eta: Step size η.
-    alpha: Smallest noise singular value at the start.
+    m: Measurements.
+    slow: d_slow, dimensions of the slowest mode.
+    rest: d_rest, dimensions of the faster ones.
 
   Returns:
-    t*.
+    A share between 0 and 1; 0 if there are not enough measurements.
 
-  >>> round(float(crossover(0.2, 0.3)), 2)
-  27.78
+  >>> round(float(measured_share(600, 162, 63)), 3)
+  0.182
   """
-  return 1 / (2 * jnp.asarray(eta) * jnp.square(alpha))
+  free = jnp.maximum(jnp.asarray(m, float) - rest, 0.0)
+  edge = jnp.maximum(jnp.sqrt(free) - jnp.sqrt(slow), 0.0)
+  return jnp.square(edge) / m
 
 
 def noise_eigenvalue(
@@ -188,27 +172,35 @@ def noise_eigenvalue(
 
 
 def balanced_rate(
-  eta: Scalar, beta2: Scalar, sigma_r: Scalar
+  eta: Scalar, beta2: Scalar, sigma_r: Scalar, error: Scalar = 0.0
 ) -> Float[Array, '']:
   """Rate after the one modified step, independent of α.
 
-      2 ln(1 − η min(β², σ_r²/β²))
+      2 ln(1 − η min(β², b²)),   b² = σ_r²/β² at error 0
 
-  F = βP has the noise block contract by ηβ², the signal's cross block by
-  ησ_r²/β²; the best choice is β² = σ_r.
+  F = βP has the noise block contract by ηβ², the signal's cross block by ηb²;
+  the best choice is β² = σ_r. If the step comes while σ_r is still short by e,
+  G has (σ_r − e)/β there and an imbalance δ = β² − (σ_r − e)²/β² is left for
+  ever: then b² is that of `signal_pair`(σ_r, δ), which is less.
 
   Args:
     eta: Step size η.
     beta2: β².
     sigma_r: Smallest singular value of the truth.
+    error: e, by how much FGᵀ fell short of σ_r at that step; at most the norm
+      of the error then.
 
   Returns:
     The slope per step at population, negative.
 
   >>> round(float(balanced_rate(0.2, 0.5, 0.5)), 4)
   -0.2107
+  >>> round(float(balanced_rate(0.2, 0.125, 0.125, error=0.06)), 4)
+  -0.0353
   """
-  cross = jnp.square(sigma_r) / jnp.asarray(beta2)
+  beta2, sigma_r = jnp.asarray(beta2), jnp.asarray(sigma_r)
+  found = jnp.maximum(sigma_r - error, 0.0)
+  _, cross = signal_pair(sigma_r, beta2 - jnp.square(found) / beta2)
   return linear_rate(eta, jnp.minimum(beta2, cross))
 
 

@@ -1,0 +1,49 @@
+"""What theory predicts for matrix sensing, as numbers.
+
+linear_rate, time_to_error   slope of the slowest mode; steps to an error
+signal_pair                  a², b² of a singular value with an imbalance
+noise_eigenvalue             smallest imbalance of a Gaussian start
+balanced_rate                after the one modified step
+measured_share               what measurements leave of a rate
+stability_edge               largest stable step size
+sublinear, crossover         (k − r)/(4η²t²), and from when on
+scalar_noise, sublinear_corrected   the same with the start kept
+damped_noise                 the same for ScaledGD(λ)
+Pair, pair_step              the asymmetric scalar toy
+"""
+
+from framework.systems.matrix_sensing.theory.linear import (
+  Pair,
+  balanced_rate,
+  linear_rate,
+  measured_share,
+  noise_eigenvalue,
+  pair_step,
+  signal_pair,
+  stability_edge,
+  time_to_error,
+)
+from framework.systems.matrix_sensing.theory.sublinear import (
+  crossover,
+  damped_noise,
+  scalar_noise,
+  sublinear,
+  sublinear_corrected,
+)
+
+__all__ = [
+  'Pair',
+  'balanced_rate',
+  'crossover',
+  'damped_noise',
+  'linear_rate',
+  'measured_share',
+  'noise_eigenvalue',
+  'pair_step',
+  'scalar_noise',
+  'signal_pair',
+  'stability_edge',
+  'sublinear',
+  'sublinear_corrected',
+  'time_to_error',
+]
