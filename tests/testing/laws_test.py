@@ -89,9 +89,9 @@ def test_a_state_of_another_kind_after_a_step():
 @pytest.mark.parametrize(
   'observe, line',
   [
-    (lambda x: {'time': x}, "'time' is the name of an axis"),
-    (lambda x: {'eta': x}, "'eta' is the name of an axis"),
-    (lambda x: {'a/b': x}, 'no identifier'),
+    (lambda x: {'time': x}, 'time has the name of an axis'),
+    (lambda x: {'eta': x}, 'eta has the name of an axis'),
+    (lambda x: {'a/b': x}, 'expected text without'),
     (lambda x: {'x': 1j * x}, 'real numbers'),
     (lambda x: {'x': jax.random.key(0)}, 'real numbers'),
     (lambda x: {}, 'no dict'),
