@@ -65,20 +65,14 @@ def output(found, t):
   return coordinates.slopes(found).size[t, found.modules.index('')]
 
 
-# At these widths muP's slopes are what is left of n^-1/2 and the scatter of
-# four seeds: 0.10 and less on this task. 0.15 is above that and far below the
-# mistakes, whose predicted slopes are 1/2 and more.
-FLAT = 0.15
-
-
 @pytest.mark.parametrize('optimizer', ['sgd', 'adam'])
 def test_mup_is_flat_and_sp_is_not(optimizer):
   right = check(optimizer)
-  assert coordinates.failures(right, FLAT) == []
+  assert coordinates.failures(right) == []
   wrong = check(optimizer, 'sp')
   # One step of SP moves the output by n (Adam), or by n^1/2 and more (SGD).
   assert output(wrong, 1) > 0.4
-  lines = coordinates.failures(wrong, FLAT)
+  lines = coordinates.failures(wrong)
   assert any(line.startswith('output: size at t = 2') for line in lines)
 
 
@@ -96,7 +90,7 @@ def test_mup_is_flat_and_sp_is_not(optimizer):
 def test_classic_mistakes_are_found(optimizer, mistake):
   found = check(optimizer, mistake=mistake)
   # Twice what passes.
-  assert coordinates.failures(found, 2 * FLAT), coordinates.table(found)
+  assert coordinates.steepest(found) > 0.2, coordinates.table(found)
 
 
 def test_a_readout_that_is_not_zero_may_fall_at_the_start():
@@ -104,13 +98,15 @@ def test_a_readout_that_is_not_zero_may_fall_at_the_start():
   # f_0 of muP is a sum of n terms of size 1/n: n^-1/2. Twelve outputs of four
   # starts tell the slope to about ±0.1.
   assert -0.8 < output(found, 0) < -0.25
-  falls = [x for x in coordinates.failures(found, FLAT) if 't = 1' in x]
+  falls = [x for x in coordinates.failures(found) if 't = 1' in x]
   assert falls == []
 
 
 def test_changes_are_of_what_was_there_at_the_start():
   found = check('adam', widths=(16, 32), seeds=2, steps=2)
   assert found.size.shape == found.change.shape == (2, 2, 2, 4)
+  # As many coordinates at every width: those of the output and the readout.
+  assert found.finite == found.outputs == (True, False, False, True)
   np.testing.assert_array_equal(found.change[:, :, 0], 0)
   # The readout starts at zero: all there is of it has changed.
   place = found.modules.index('readout')
@@ -178,12 +174,12 @@ def check_of(model, mistake=''):
 
 @pytest.mark.parametrize('model', [Convolutional, Attending])
 def test_other_modules_are_flat_as_well(model):
-  assert coordinates.failures(check_of(model), FLAT) == []
+  assert coordinates.failures(check_of(model)) == []
 
 
 def test_modules_with_other_variables_and_names_of_their_own():
   found = check_of(Normed)
-  assert coordinates.failures(found, FLAT) == []
+  assert coordinates.failures(found) == []
   # Capitals sort before '__call__', yet every size is of what it is called.
   names = '', 'BatchNorm_0', 'BatchNorm_1', 'layer_1', 'layer_2', 'readout'
   assert found.modules == names
@@ -214,8 +210,8 @@ def test_modules_with_other_variables_and_names_of_their_own():
 )
 def test_mistakes_are_found_in_other_modules(model, mistake):
   found = check_of(model, mistake)
-  lines = coordinates.failures(found, 2 * FLAT)
-  assert lines, coordinates.table(found)
+  lines = coordinates.failures(found)
+  assert coordinates.steepest(found) > 0.2, coordinates.table(found)
   if mistake == 'logits over the root of d':
     # The one place where that shows in a few steps.
     assert all('attention_1/query' in line for line in lines)
