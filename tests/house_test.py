@@ -50,7 +50,6 @@ EXCEPTIONS = {
     f'framework.systems.{family} lacks {name}'
     for family, names in {
       'infinite_width': ('few_shot', 'limits', 'word2vec'),
-      'width': ('dichotomy', 'transfer'),
     }.items()
     for name in names
   },
@@ -59,24 +58,19 @@ EXCEPTIONS = {
 WHAT = {
   'benchmarks': 6,
   'configs': 1,
-  'experiments/attention_svm': 1,
-  'experiments/attention_svm/layer': 2,
-  'experiments/modular_grokking': 4,
-  'experiments/mup_transfer': 2,
+  'experiments/matrix_sensing': 3,
+  'experiments/modular_grokking': 3,
   'experiments/xor_grokking': 3,
   'framework': 3,
   'framework/config': 5,
   'framework/evidence': 2,
   'framework/launch': 6,
-  'framework/maths/margin': 4,
-  'framework/mup': 8,
   'framework/optimizers': 2,
   'framework/run': 7,
-  'framework/systems/attention_svm': 14,
   'framework/systems/grokking': 2,
   'framework/systems/infinite_width': 10,
-  'framework/systems/matrix_sensing': 9,
-  'framework/systems/width': 5,
+  'framework/systems/matrix_sensing': 12,
+  'framework/systems/width': 1,
 }
 
 PRIVATE = (
