@@ -185,6 +185,9 @@ def test_rules_multiply_rate_decay_and_epsilon():
       first(optimizers.mu_adamw(rate, mults, weight_decay=decay, **how)),
       -rate * 0.5 * (0.2 / (0.2 + own) + decay * 3 * 2),
     )
+  # Without decay the weights are not asked for.
+  for make in (optimizers.mu_sgd, optimizers.mu_adam):
+    assert make(rate, mults).update(g, make(rate, mults).init(w))[0]
   # ε is scaled unless asked otherwise; a traced decay is no zero.
   same(
     first(optimizers.mu_adam(rate, mults, eps=eps)),
