@@ -8,7 +8,6 @@ from configs.modular_grokking import VARIANTS
 from experiments.modular_grokking import (
   collapse,
   interventions,
-  matched,
   perp_grad,
   stablemax,
   time_to_grok,
@@ -36,7 +35,7 @@ EXPERIMENT = Experiment(
     'weight_decay': weight_decay.VARIANT,
     'interventions': interventions.VARIANT,
     'time_to_grok': time_to_grok.VARIANT,
-    'matched': matched.VARIANT,
+    'matched': time_to_grok.MATCHED,
     'sparse_parity': sparse_parity.VARIANT,
     'mnist': mnist.VARIANT,
     'transformer': transformer.VARIANT,
