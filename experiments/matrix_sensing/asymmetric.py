@@ -1,202 +1,230 @@
 """The curse of initialisation: FGᵀ is linear, at a rate that grows as α²."""
 
-from typing import Any
-
 import numpy as np
 from xarray import Dataset
 
 from configs.matrix_sensing import Config
-from experiments.matrix_sensing import drawing, runs
-from experiments.matrix_sensing.measure import (
-  PAPER,
-  axis,
-  beyond_crossover,
-  lanes,
-  linear_rates,
-  prepared,
-)
+from experiments.matrix_sensing import drawing, expected, runs
+from experiments.matrix_sensing.gates import Gate, gate, noiseless
+from experiments.matrix_sensing.reading import PAPER, Lanes, ratio, settings
 from framework.evidence import fits
-from framework.evidence.claims import Claim, equals, untestable, within
+from framework.evidence.claims import Claim, at_least, equals, within
+from framework.evidence.known import known
 from framework.launch import Figures, Variant
 from framework.systems.matrix_sensing import theory
+
+ARRIVED = 1e-8  # squared error of a lane that has arrived
 
 
 def claims(config: Config, ds: Dataset) -> list[Claim]:
   """Claims on FGᵀ at k > r: linear, at a rate that grows as α²."""
-  ds = prepared(config, ds)
   made = []
-  for setting in ds['setting'].values:
-    if 0.0 in ds['tied'].values:
-      made += _untied(config, ds, {'setting': setting, 'tied': 0.0})
-    if 1.0 in ds['tied'].values and setting == 'population':
-      made.append(_tied(config, ds, {'setting': setting, 'tied': 1.0}))
+  for setting, lanes in settings(config, ds):
+    tied = lanes.values('tied')
+    if 0.0 in tied:
+      made += _untied(setting, lanes.at(tied=0.0))
+    if 1.0 in tied and not lanes.sensing:
+      made.append(_tied(setting, lanes.at(tied=1.0)))
   return made
 
 
-def _untied(config: Any, ds: Any, here: dict) -> list[Claim]:
+def _untied(setting: str, lanes: Lanes) -> list[Claim]:
   """F_0 and G_0 independent: linear, at a rate that grows as α²."""
-  setting = here['setting']
-  error = lanes(ds, 'squared_error', **here)
-  alpha, eta = axis(ds, 'alpha', here), axis(ds, 'eta', here)
-  slope = linear_rates(ds['time'].values, error).slope
-  arrived = error[:, -1] < 1e-8
-  statement = 'linear at the rate 2 ln(1 − ηλ⁺_min(JᵀJ))'
-  if not arrived.any():
-    reason = f'no lane is below 1e-8 at T = {config.steps}'
-    return [untestable(f'{setting}.ntk', statement, PAPER, reason)]
-  ntk = np.asarray(theory.linear_rate(eta, lanes(ds, 'ntk_min', **here)))
-  deep = error[:, -1] < 1e-18
+  config, r = lanes.config, lanes.config.r
+  k, alpha, eta = map(lanes.given, ('k', 'alpha', 'eta'))
+  signal = expected.signal_rate(lanes)
+  noise = expected.noise_rate(lanes)
+  depth = expected.folds(lanes, np.minimum(signal, noise), config.steps)
+  fits_truth = (k >= r, f'k < r = {r}: the truth cannot be fitted')
+  over = (k > r, f'k = r = {r}: there is no noise whose rate could depend on α')
+  deep = (
+    depth >= expected.FOLDS,
+    f'T = {config.steps} is too short: the error of the slowest lane may fall '
+    f'by no more than e^{-np.max(depth):.3g}',
+  )
+  parameters = sum(lanes.shape) * max(config.k, *config.axis('k'))
+  linearised = (
+    parameters <= 600,
+    'JᵀJ has too many parameters and was not diagonalised',
+  )
+  # Above, the cross block of the signal may be slower than the noise block.
+  slowest = (
+    2 * alpha**2 <= 1.001 * lanes.sigma[:, -1],
+    '2α² > σ_r: the signal may be slower than the noise',
+  )
+  can = gate(*noiseless(lanes), fits_truth, deep)
+  ntk = theory.linear_rate(eta, lanes.seen('ntk_min'), lanes.seen('ntk_max'))
+  relative = ratio(lanes.rate, ntk)
+  source = 'derived: the step linearised at its limit'
+  here = gate(can, linearised)
   made = [
-    within(
+    _arrivals(setting, lanes, gate(*noiseless(lanes), fits_truth, over)),
+    here.claim(
+      within,
       f'{setting}.ntk',
-      f'{statement} ({deep.sum()} of {len(deep)} lanes are below 1e-18 at T)',
-      'derived: the step linearised at its limit',
+      'linear at the rate 2 ln(1 − ηλ⁺_min(JᵀJ))',
+      source,
       0.98,
-      1.12,
-      (slope / ntk)[deep],
+      1 + _most(expected.mixing(lanes, depth), here),
+      samples=relative,
+      derivation='mean ratio to the law; modes near the slowest are in the '
+      'window still: (ln d + 1.3)/N, d modes, N e-folds',
+      kind='theorem',
+      headline=True,
+    ),
+    here.claim(
+      at_least,
+      f'{setting}.slowest',
+      'and in no lane slower',
+      source,
+      0.97,
+      samples=relative,
       each=True,
-      derivation='ratio to the law: + ln(c)/60 where a faster mode starts with '
-      'c times the energy of the slowest and 1e-26 = exp(−60) comes first; '
-      'c = 1000',
-    )
-    if deep.any()
-    else untestable(
-      f'{setting}.ntk', statement, PAPER, 'no lane is below 1e-18 at T'
-    )
+      derivation='ratio to the law, which is the slowest mode; the fit',
+      kind='theorem',
+    ),
   ]
-  if setting == 'population':
-    eigenvalue = lanes(ds, 'noise_eigenvalue', **here)
-    noise = np.asarray(theory.linear_rate(eta, eigenvalue))
-    sigma_r = lanes(ds, 'sigma_r', **here)
-    # Above, the cross block of the signal may be slower than the noise block.
-    slowest = deep & (2 * alpha**2 <= 1.001 * sigma_r)
-    if slowest.any():
-      made.append(
-        within(
-          f'{setting}.noise',
-          'for 2α² <= σ_r it is 2 ln(1 − ηλ_min(F_∞ᵀF_∞))',
-          'derived: G⁺ = G(I − ηFᵀF) on the noise rows of G',
-          0.98,
-          1.02,
-          (slope / noise)[slowest],
-          each=True,
-          derivation='ratio to the law, which is exact at the limit; the fit',
-        )
+  alone = gate(can, over, slowest)
+  if not lanes.sensing:
+    eigenvalue = lanes.seen('noise_eigenvalue')
+    law = theory.linear_rate(eta, eigenvalue)
+    made.append(
+      alone.claim(
+        within,
+        f'{setting}.noise',
+        'for 2α² <= σ_r it is 2 ln(1 − ηλ_min(F_∞ᵀF_∞))',
+        'derived: G⁺ = G(I − ηFᵀF) on the noise rows of G',
+        0.98,
+        1 + _most(expected.mixing(lanes, depth), alone),
+        samples=ratio(lanes.rate, law),
+        derivation='mean ratio to the law, which is exact at the limit; as for '
+        'the linearisation',
+        kind='theorem',
       )
-  return made + _alpha_exponent(setting, alpha, slope, arrived, ds)
+    )
+  return [*made, _alpha_exponent(setting, lanes, alone)]
 
 
-def _alpha_exponent(setting, alpha, slope, arrived, ds) -> list[Claim]:
+def _most(values: np.ndarray, where: Gate) -> float:
+  return float(values[where.can].max(initial=0.0))
+
+
+def _arrivals(setting: str, lanes: Lanes, can: Gate) -> Claim:
+  """As many lanes converge by T as are imbalanced enough at the start."""
+  signal = expected.folds(
+    lanes, expected.signal_rate(lanes), lanes.config.steps
+  )
+  soon = gate(
+    can,
+    (
+      signal >= np.log(10 / ARRIVED),
+      'T is too short for the signal, or eta is beyond stability',
+    ),
+  )
+  chance = expected.chance(lanes, ARRIVED)[soon.can]
+  share = float(chance.mean()) if chance.size else 0.0
+  there = known(np.less, lanes.last, ARRIVED)
+  slack = 3 * np.sqrt(share * (1 - share) / lanes.ds.sizes['seed'])
+  return gate(
+    soon,
+    (share >= 0.5, 'by T fewer than half of the lanes should arrive'),
+  ).claim(
+    equals,
+    f'{setting}.arrives',
+    'linear at every α: the share of lanes below 1e-8 at T is that of starts '
+    'that are imbalanced enough',
+    f'{PAPER}: exp(−Ω(α²T)) for k > r; the share is derived',
+    share,
+    samples=there,
+    atol=(0.2 if lanes.sensing else 0.1) + float(slack),
+    derivation='λ_min(FᵀF − GᵀG) of Gaussian starts is kept to a tenth; three '
+    'standard errors over seeds, which share their starts between α',
+    kind='paper',
+    headline=True,
+  )
+
+
+def _alpha_exponent(setting: str, lanes: Lanes, can: Gate) -> Claim:
   """The rate grows as α² while the noise block is the slowest."""
-  statement = 'the rate grows as α² for α in [0.18, 0.5]'
-  source = f'{PAPER}: exp(−Ω(α²T)) for k > r'
-  small = arrived & (alpha > 0.17) & (alpha < 0.51)
-  if len(np.unique(alpha[small])) < 3:
-    return [
-      untestable(
-        f'{setting}.exponent',
-        statement,
-        source,
-        'fewer than three values of α there have arrived below 1e-8 by T',
-        predicted=2.0,
-      )
-    ]
-  seeds = np.tile(np.arange(ds.sizes['seed']), len(alpha) // ds.sizes['seed'])
-  exponents = np.array(
-    [
-      fits.line(np.log(alpha), np.log(-slope), where=small & (seeds == i)).slope
-      for i in range(ds.sizes['seed'])
-    ]
+  tested = lanes.over('alpha', np.broadcast_to(can.can, lanes.size))
+  alpha = lanes.over('alpha', lanes.given('alpha'))
+  slope = lanes.over('alpha', lanes.rate)
+  largest = np.where(tested, alpha, 0).max(0)
+  smallest = np.where(tested, alpha, np.inf).min(0)
+  enough = (tested.sum(0) >= 3) & (largest >= 1.9 * smallest)
+  n = min(lanes.shape)
+  scatter = 4 if lanes.sensing else 2
+  slack = lanes.config.r / n * (1 + scatter / max(enough.sum(), 1) ** 0.5)
+  with np.errstate(invalid='ignore', divide='ignore'):
+    # NaN where one of them does not converge.
+    line = fits.line(np.log(alpha.T), np.log(-slope).T, where=tested.T)
+    converges = np.all(~tested | (slope < 0), axis=0)
+  exponent = np.where(converges, line.slope, np.nan)
+  why = 'fewer than three α that can show it, a factor of 1.9 apart'
+  return gate(
+    (enough, f'{can.why}; {why}' if can.why else why),
+    (slack <= 0.7, f'r/n = {lanes.config.r}/{n}: too few rows for an exponent'),
+  ).claim(
+    equals,
+    f'{setting}.exponent',
+    'the rate grows as α² while the noise is the slowest',
+    f'{PAPER}: exp(−Ω(α²T)) for k > r',
+    2.0,
+    samples=exponent,
+    atol=float(slack),
+    derivation='the rows of F in the signal space take a share O(r/n) of the '
+    f'noise, which grows with α; the mean scatters by {scatter}/√lanes of that',
+    kind='paper',
+    headline=True,
   )
-  if setting == 'population':
-    return [
-      equals(
-        f'{setting}.exponent',
-        statement,
-        source,
-        2.0,
-        exponents,
-        atol=0.08,
-        derivation='the drift of Δ at finite η adds 0.04',
-      )
-    ]
-  return [
-    equals(
-      f'{setting}.exponent',
-      statement,
-      source,
-      2.0,
-      exponents,
-      atol=0.2,
-      derivation='mean over seeds; their spread is 0.13',
-    ),
-    within(
-      f'{setting}.exponents',
-      statement + ', in every seed',
-      source,
-      1.65,
-      2.35,
-      exponents,
-      each=True,
-      derivation='2.7 times the spread over seeds',
-    ),
-  ]
 
 
-def _tied(config: Any, ds: Any, here: dict) -> Claim:
+def _tied(setting: str, lanes: Lanes) -> Claim:
   """The control: no imbalance, no linear convergence."""
-  name = f'{here["setting"]}.tied'
-  statement = (
+  steps, r = lanes.config.steps, lanes.config.r
+  return gate(
+    *noiseless(lanes),
+    (lanes.given('k') > r, f'k <= r = {r}: there is no noise'),
+    (
+      expected.crossovers(lanes) >= 10,
+      'T/10 is below ten times the step 1/(2ηx²) from which on noise falls '
+      'as 1/t²: more steps or a larger alpha are needed',
+    ),
+    (expected.settled(lanes, steps / 10), 'the signal is not fitted by T/10'),
+  ).claim(
+    within,
+    f'{setting}.tied',
     'control: with G_0 = F_0 there is no imbalance and it must not be linear '
-    'but T⁻² as for XXᵀ'
-  )
-  late = beyond_crossover(config, ds, here) >= 10
-  if config.truth != 'symmetric' and config.parametrisation == 'asymmetric':
-    source = 'derived: Δ = 0 is conserved by gradient flow'
-  else:
-    source = 'derived: F = G for ever'
-  if not late.any():
-    return untestable(
-      name, statement, source, 'T/10 < 10/(2ηα²) in every lane', predicted=-2.0
-    )
-  t, error = ds['time'].values, lanes(ds, 'squared_error', **here)
-  return within(
-    name,
-    statement,
-    source,
+    'but T⁻² as for XXᵀ',
+    'derived: Δ = 0 is conserved by gradient flow',
     -2.2,
     -1.8,
-    fits.power_law(t, error, fits.last_decade(t)).slope[late],
+    samples=lanes.exponent,
     each=True,
     derivation='exponent on [T/10, T], ten crossovers on: the start bends it '
     'by up to 0.08 and by as much again at the edge of its spectrum',
+    kind='theorem',
   )
 
 
 def figures(config: Config, ds: Dataset) -> Figures:
-  """Trajectories of the lanes, with the laws laid over."""
-  ds = prepared(config, ds)
+  """Trajectories at each α, and the rates against α."""
   from framework.evidence import figures as plotting
 
-  t = ds['time'].values
-  alphas = [float(a) for a in ds['alpha'].values]
-  colors = plotting.palette(alphas, 'log')
   fig, panels = drawing.panels(
-    ds, 'linear', 'log', drawing.TAIL, sharey=True, height=3.0
+    config, ds, 'linear', 'log', drawing.TAIL, height=3.0
   )
-  for setting, ax in panels.items():
-    for tied in ds['tied'].values:
-      for alpha, color in zip(alphas, colors, strict=True):
-        if tied and alpha != max(alphas):
-          continue
-        here = {'setting': setting, 'tied': tied, 'alpha': alpha}
-        error = lanes(ds, 'squared_error', **here)
+  alphas = [float(a) for a in panels[0][1].values('alpha')]
+  colors = dict(zip(alphas, plotting.palette(alphas, 'log'), strict=True))
+  for ax, every in panels:
+    for tied in every.values('tied'):
+      for alpha in [max(alphas)] if tied else alphas:
+        lanes = every.at(tied=tied, alpha=alpha)
         name = rf'$\alpha={alpha:g}$' if not tied else r'$G_0=F_0$ (control)'
-        drawing.lines(ax, t, error, name, 'grey' if tied else color)
-    ax.set_xlabel(drawing.STEP)
+        color = 'grey' if tied else colors[alpha]
+        drawing.lines(ax, lanes.t, lanes.seen('squared_error'), name, color)
     ax.set_xlim(0, config.steps)
-  next(iter(panels.values())).set_ylabel(drawing.ERROR)
-  drawing.legend(list(panels.values())[-1])
+  drawing.named(panels, drawing.ERROR, drawing.STEP, legend=-1)
   made = {
     'linear': (
       fig,
@@ -205,45 +233,39 @@ def figures(config: Config, ds: Dataset) -> Figures:
       'as 1/T².',
     )
   }
-  fig, panels = drawing.panels(ds, 'log', 'log', None, sharey=True, height=2.8)
-  for setting, ax in panels.items():
-    here = {'setting': setting, 'tied': 0.0}
-    rates, laws = [], []
-    for alpha in alphas:
-      at = {**here, 'alpha': alpha}
-      rates.append(-linear_rates(t, lanes(ds, 'squared_error', **at)).slope)
-      eigenvalue = lanes(ds, 'ntk_min', **at)
-      laws.append(-np.asarray(theory.linear_rate(config.eta, eigenvalue)))
-    rates, laws = np.array(rates), np.array(laws)
-    x = np.repeat(np.array(alphas)[:, None], rates.shape[1], axis=1)
-    ax.plot(x, rates, 'o', color='C0', ms=3.5)
-    ax.plot([], [], 'o', color='C0', ms=3.5, label='measured, a dot a seed')
-    ax.plot(x, laws, '_', color='C1', ms=11, mew=1.2)
-    ax.plot(
-      [],
-      [],
-      '_',
-      color='C1',
-      ms=11,
-      label=r'$-2\ln(1-\eta\lambda^+_{\min}(J^\top J))$',
+  if 0.0 in panels[0][1].values('tied'):
+    made['rate'] = (
+      _rates(config, ds, alphas),
+      'Rate of convergence against α: measured, predicted by linearising at '
+      'the limit, and the power law with exponent 2.',
     )
-    middle = np.exp(np.mean(np.log(rates / x**2)))
-    grid = np.geomspace(min(alphas), max(alphas), 50)
-    drawing.law(
-      panels, ax, grid, middle * grid**2, r'slope 2: $\propto\alpha^2$'
-    )
-    ax.set_xlabel(r'scale of the start $\alpha$')
-    ax.set_xticks(alphas, [f'{a:g}' for a in alphas])
-    ax.minorticks_off()
-    ax.set_xlim(0.9 * min(alphas), 1.1 * max(alphas))
-  next(iter(panels.values())).set_ylabel('rate per step')
-  drawing.legend(next(iter(panels.values())))
-  made['rate'] = (
-    fig,
-    'Rate of convergence against α: measured, predicted by linearising at the '
-    'limit, and the power law with exponent 2.',
-  )
   return made
+
+
+def _rates(config: Config, ds: Dataset, alphas: list[float]):
+  fig, panels = drawing.panels(config, ds, 'log', 'log', height=2.8)
+  measured, law = dict(color='C0', ms=3.5), dict(color='C1', ms=11, mew=1.2)
+  for ax, every in panels:
+    lanes = every.at(tied=0.0)
+    ntk = theory.linear_rate(lanes.given('eta'), lanes.seen('ntk_min'))
+    x, rates = lanes.given('alpha'), -lanes.rate
+    ax.plot(x, np.where(rates > 0, rates, np.nan), 'o', **measured)
+    ax.plot(x, -np.asarray(ntk), '_', **law)
+    ax.plot([], [], 'o', label='measured, a dot a lane', **measured)
+    name = r'$-2\ln(1-\eta\lambda^+_{\min}(J^\top J))$'
+    ax.plot([], [], '_', label=name, **law)
+    middle = np.exp(
+      np.nanmean(np.log(np.where(rates > 0, rates, np.nan) / x**2))
+    )
+    grid = np.geomspace(min(alphas), max(alphas), 50)
+    drawing.law(ax, grid, middle * grid**2, r'slope 2: $\propto\alpha^2$')
+    if len(alphas) <= 8:
+      ax.set_xticks(alphas, [f'{a:g}' for a in alphas])
+      ax.minorticks_off()
+    ax.set_xlim(0.9 * min(alphas), 1.1 * max(alphas))
+  x = r'scale of the start $\alpha$'
+  drawing.named(panels, 'rate per step', x)
+  return fig
 
 
 VARIANT = Variant(runs.arm, runs.times, claims, figures)

@@ -3,6 +3,11 @@
 from typing import Any
 
 import numpy as np
+from xarray import Dataset
+
+from configs.matrix_sensing import Config
+from experiments.matrix_sensing.reading import Lanes, settings
+from framework.systems.matrix_sensing import theory
 
 __all__ = [
   'ERROR',
@@ -10,10 +15,10 @@ __all__ = [
   'SYMMETRIC_ERROR',
   'TAIL',
   'law',
-  'legend',
   'lines',
+  'named',
   'panels',
-  'sigma_r',
+  'sublinear',
 ]
 
 ERROR = r'squared error  $\|FG^\top - M\|_F^2$'
@@ -21,56 +26,81 @@ SYMMETRIC_ERROR = r'squared error  $\|XX^\top - M\|_F^2$'
 STEP = 'gradient steps $t$'
 TAIL = (1e-31, 1e2)  # down to the square of float64 rounding
 
+_SETTING = {
+  'population': r'population ($\mathcal{A}^*\mathcal{A} = I$)',
+  'sensing': 'Gaussian measurements',
+}
 
-def panels(ds: Any, x: str, y: str, ylim: Any = None, **options: Any):
-  """One panel a setting, with its scales set before anything is drawn."""
+
+def panels(
+  config: Config, ds: Dataset, x: str, y: str, ylim: Any = None, **options: Any
+) -> tuple[Any, list[tuple[Any, Lanes]]]:
+  """One panel a setting, with its scales set before anything is drawn.
+
+  Args:
+    config: What was run.
+    ds: Results.
+    x: Scale of the abscissa, 'linear' or 'log'.
+    y: Scale of the ordinate.
+    ylim: Ends of the ordinate; those of the data when None.
+    **options: More for `evidence.figures.figure`.
+
+  Returns:
+    (figure, [(axes, lanes of the setting), ...]).
+  """
   from framework.evidence import figures as plotting
 
-  settings = list(ds['setting'].values)
-  wide = 'double' if len(settings) > 1 else 'single'
-  fig, axes = plotting.figure(wide, ncols=len(settings), **options)
+  parts = settings(config, ds)
+  wide = 'double' if len(parts) > 1 else 'single'
+  fig, axes = plotting.figure(wide, ncols=len(parts), sharey=True, **options)
   axes = np.atleast_1d(axes)
-  for ax, setting in zip(axes, settings, strict=True):
+  for ax, (setting, _) in zip(axes, parts, strict=True):
     ax.set_title(_SETTING[setting])
     ax.set_xscale(x)
     ax.set_yscale(y)
     if ylim:
       ax.set_ylim(*ylim)
-  return fig, dict(zip(settings, axes, strict=True))
-
-
-def sigma_r(ds: Any) -> float:
-  """σ_r of the truth (of the median lane, where κ is swept)."""
-  return float(np.nanmedian(ds['sigma_r'].values))
+  return fig, [(ax, lanes) for ax, (_, lanes) in zip(axes, parts, strict=True)]
 
 
 def lines(ax, t, Y, label, color, style: Any = '-', band=True) -> None:
-  """Median over seeds and their range."""
+  """Median over lanes and their range; t = 0 has no place on a log axis."""
   from framework.evidence import figures as plotting
 
   span = (0.0, 1.0) if band else (0.5, 0.5)
-  line = plotting.lanes(ax, t, Y, label or '', color, band=span)
+  shown = t > 0 if ax.get_xscale() == 'log' else t >= 0
+  line = plotting.lanes(
+    ax, t[shown], Y[:, shown], label or '', color, band=span
+  )
   line.set_linestyle(style)
 
 
-def law(panels: dict, ax, t, y, label: str) -> None:
+def law(ax, t, y, label: str) -> None:
   """The law, where there is any of it to show; named in the first panel."""
   from framework.evidence import figures as plotting
 
   if np.isfinite(y).any():
-    first = next(iter(panels.values()))
-    plotting.law(ax, np.asarray(t), np.asarray(y), label if ax is first else '')
+    first = ax.get_subplotspec().is_first_col()
+    plotting.law(ax, np.asarray(t), np.asarray(y), label if first else '')
 
 
-def legend(ax) -> None:
-  """A legend, if anything has a name."""
+def sublinear(ax, lanes: Lanes, k: int, label: str) -> None:
+  """(k − r)/(4η²t²) from three crossovers on, if the lanes have one η and α."""
+  eta, alpha = lanes.only('eta'), lanes.only('alpha')
+  t = lanes.t.astype(float)
+  if k > lanes.config.r and np.isfinite(eta + alpha):
+    late = t > 3 * float(theory.crossover(eta, alpha))
+    y = theory.sublinear(t[late], k, lanes.config.r, eta)
+    law(ax, t[late], np.asarray(y), label)
+
+
+def named(panels: list[tuple[Any, Lanes]], y: str, x: str, legend: int = 0):
+  """Names the axes, and puts a legend into one panel."""
   from framework.evidence import figures as plotting
 
+  for ax, _ in panels:
+    ax.set_xlabel(x)
+  panels[0][0].set_ylabel(y)
+  ax = panels[legend][0]
   if ax.get_legend_handles_labels()[0]:
     plotting.legend(ax)
-
-
-_SETTING = {
-  'population': r'population ($\mathcal{A}^*\mathcal{A} = I$)',
-  'sensing': 'Gaussian measurements',
-}

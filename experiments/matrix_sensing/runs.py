@@ -1,5 +1,7 @@
 """From a config to what is run: the system, its hyperparameters, its times."""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -12,7 +14,7 @@ from framework.system import linspaced, logspaced
 from framework.systems import matrix_sensing as ms
 from framework.systems.matrix_sensing import ensembles, operators, optimizers
 
-__all__ = ['arm', 'times']
+__all__ = ['arm', 'spectrum', 'times', 'truth_shape']
 
 RULES = {
   'gd': optax.sgd,
@@ -96,17 +98,49 @@ def _form(config: Config, n1: int, n2: int, symmetric: bool):
   return form, f'{form.__name__}: {why}'
 
 
+@functools.cache
+def _target(path: str) -> np.ndarray:
+  try:
+    return ms.targets.read(path)
+  except ValueError as error:
+    raise ConfigError([Problem('config.target', str(error), '')]) from None
+
+
 def _own_truth(config: Config, symmetric: bool) -> ensembles.Truth | None:
   """The truth in `config.target`: rank r, scaled to σ_1 = 1."""
   if config.target is None:
     return None
+  M = _target(config.target)
   try:
-    M = ms.targets.read(config.target)
     truth = ms.targets.from_matrix(M, config.r, symmetric)
   except ValueError as error:
-    problem = Problem('config.target', str(error), '')
-    raise ConfigError([problem]) from None
+    raise ConfigError([Problem('config.target', str(error), '')]) from None
   return truth._replace(s=truth.s / truth.s[0])
+
+
+def truth_shape(config: Config) -> tuple[int, int]:
+  """(n1, n2) of the truth."""
+  if config.target is None:
+    return config.n, config.n
+  n1, n2 = _target(config.target).shape
+  return n1, n2
+
+
+def spectrum(config: Config, kind: str, kappa: float) -> np.ndarray:
+  """Singular values of the truth.
+
+  Args:
+    config: Supplies the rank, and the target if there is one.
+    kind: A name of `SPECTRA`.
+    kappa: σ_1/σ_r.
+
+  Returns:
+    (r,), from 1 on.
+  """
+  if config.target is None:
+    return np.asarray(SPECTRA[kind](config.r, float(kappa)), np.float64)
+  sigma = np.linalg.svd(_target(config.target), compute_uv=False)[: config.r]
+  return sigma / sigma[0]
 
 
 def times(config: Config) -> np.ndarray:

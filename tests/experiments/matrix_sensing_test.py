@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs.matrix_sensing import get_config
-from experiments.matrix_sensing import measure
+from experiments.matrix_sensing.reading import Lanes
 from experiments.matrix_sensing.runs import arm
 from framework import config as config_lib
 from framework.run import results
@@ -33,13 +33,14 @@ def test_laws_of_an_own_target_use_its_own_spectrum(tmp_path):
   times = np.arange(0, 601, 10)
   layout = results.Layout({}, {}, (0, 1), times)
   jobs.go(Job([made], layout), tmp_path / 'run')
-  ds = measure.prepared(config, results.open(tmp_path / 'run'))
+  lanes = Lanes(config, results.open(tmp_path / 'run'))
+  np.testing.assert_allclose(lanes.seen('sigma_r'), 0.25, rtol=1e-14, atol=0)
   np.testing.assert_allclose(
-    measure.lanes(ds, 'sigma_r'), 0.25, rtol=1e-14, atol=0
+    lanes.sigma, [[1, 0.5, 0.25]] * 2, rtol=1e-14, atol=0
   )
-  slopes = measure.linear_rates(times, measure.lanes(ds, 'squared_error')).slope
+  assert lanes.shape == (5, 5)
   law = float(theory.linear_rate(config.eta, 0.25))
-  np.testing.assert_allclose(slopes / law, 1, atol=0.002, rtol=0)
+  np.testing.assert_allclose(lanes.rate / law, 1, atol=0.002, rtol=0)
 
 
 @pytest.mark.parametrize('sweep', [{}, {'tied': (0.0, 1.0)}])

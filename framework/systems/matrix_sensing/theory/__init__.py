@@ -3,7 +3,7 @@
 linear_rate, time_to_error   slope of the slowest mode; steps to an error
 signal_pair                  a², b² of a singular value with an imbalance
 noise_eigenvalue             smallest imbalance of a Gaussian start
-balanced_rate                after the one modified step
+balanced_rate, balanced_eigenvalue   after the one modified step
 measured_share               what measurements leave of a rate
 stability_edge               largest stable step size
 sublinear, crossover         (k − r)/(4η²t²), and from when on
@@ -14,6 +14,7 @@ Pair, pair_step              the asymmetric scalar toy
 
 from framework.systems.matrix_sensing.theory.linear import (
   Pair,
+  balanced_eigenvalue,
   balanced_rate,
   linear_rate,
   measured_share,
@@ -33,6 +34,7 @@ from framework.systems.matrix_sensing.theory.sublinear import (
 
 __all__ = [
   'Pair',
+  'balanced_eigenvalue',
   'balanced_rate',
   'crossover',
   'damped_noise',

@@ -18,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 __all__ = [
   'Pair',
+  'balanced_eigenvalue',
   'balanced_rate',
   'linear_rate',
   'measured_share',
@@ -171,12 +172,12 @@ def noise_eigenvalue(
   return jnp.where(c > 0, jnp.square(alpha) * edge, jnp.inf)
 
 
-def balanced_rate(
-  eta: Scalar, beta2: Scalar, sigma_r: Scalar, error: Scalar = 0.0
+def balanced_eigenvalue(
+  beta2: Scalar, sigma_r: Scalar, error: Scalar = 0.0
 ) -> Float[Array, '']:
-  """Rate after the one modified step, independent of α.
+  """Slowest mode after the one modified step, whatever the scale of the start.
 
-      2 ln(1 − η min(β², b²)),   b² = σ_r²/β² at error 0
+      λ = min(β², b²),   b² = σ_r²/β² at error 0
 
   F = βP has the noise block contract by ηβ², the signal's cross block by ηb²;
   the best choice is β² = σ_r. If the step comes while σ_r is still short by e,
@@ -184,24 +185,43 @@ def balanced_rate(
   ever: then b² is that of `signal_pair`(σ_r, δ), which is less.
 
   Args:
-    eta: Step size η.
     beta2: β².
     sigma_r: Smallest singular value of the truth.
     error: e, by how much FGᵀ fell short of σ_r at that step; at most the norm
       of the error then.
 
   Returns:
-    The slope per step at population, negative.
+    λ at population.
 
-  >>> round(float(balanced_rate(0.2, 0.5, 0.5)), 4)
-  -0.2107
-  >>> round(float(balanced_rate(0.2, 0.125, 0.125, error=0.06)), 4)
-  -0.0353
+  >>> float(balanced_eigenvalue(0.5, 0.5))
+  0.5
+  >>> round(float(balanced_eigenvalue(0.125, 0.125, error=0.06)), 4)
+  0.0849
   """
   beta2, sigma_r = jnp.asarray(beta2), jnp.asarray(sigma_r)
   found = jnp.maximum(sigma_r - error, 0.0)
   _, cross = signal_pair(sigma_r, beta2 - jnp.square(found) / beta2)
-  return linear_rate(eta, jnp.minimum(beta2, cross))
+  return jnp.minimum(beta2, cross)
+
+
+def balanced_rate(
+  eta: Scalar, beta2: Scalar, sigma_r: Scalar, error: Scalar = 0.0
+) -> Float[Array, '']:
+  """Rate after the one modified step: 2 ln(1 − η `balanced_eigenvalue`).
+
+  Args:
+    eta: Step size η.
+    beta2: β².
+    sigma_r: Smallest singular value of the truth.
+    error: By how much FGᵀ fell short of σ_r at that step.
+
+  Returns:
+    The slope per step at population, negative.
+
+  >>> round(float(balanced_rate(0.2, 0.5, 0.5)), 4)
+  -0.2107
+  """
+  return linear_rate(eta, balanced_eigenvalue(beta2, sigma_r, error))
 
 
 def stability_edge(
