@@ -82,7 +82,7 @@ def missing(config: Config, *methods: str) -> str:
 
 
 def unlike(config: Config, **allowed: Any) -> str:
-  """What makes a run unlike that of its variant's own config; '' if nothing.
+  """The first field in which a run is unlike its variant's config, or ''.
 
   It may be longer, its records denser, its seeds others; for all else a value
   has to be that of the variant's config, or one of those allowed.
@@ -93,7 +93,7 @@ def unlike(config: Config, **allowed: Any) -> str:
       a list of values.
 
   Returns:
-    The first field that is unlike, in words.
+    The field and its known values, in words.
   """
   own = get_config(config.variant)
   for f in dataclasses.fields(own):

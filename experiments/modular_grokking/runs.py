@@ -13,9 +13,10 @@ from framework import optimizers
 from framework import system as system_lib
 from framework.data import mnist
 from framework.launch import Arm, hp_of
+from framework.probes import tensor_names
 from framework.supervised import View
 from framework.systems import grokking
-from framework.systems.grokking import probes
+from framework.systems.grokking.probes import fourier_sparsity
 from framework.systems.grokking.tables import Table
 from framework.systems.grokking.tasks import stored_split
 
@@ -35,7 +36,7 @@ def resolved(config: Config) -> Config:
 
 
 def structure(config: Config) -> grokking.Structure:
-  """What the system of a config is built of.
+  """Task, network, loss, rule and probes of a config.
 
   Args:
     config: A valid config of one structural setting.
@@ -110,7 +111,7 @@ def _probes(c: Config) -> Mapping[str, Callable[[View], Any]]:
     params = view.params
     mlp = c.model == 'mlp'
     table = params['layer_0']['kernel'] if mlp else params['embed']
-    return probes.fourier_sparsity(table[: c.modulus])
+    return fourier_sparsity(table[: c.modulus])
 
   return {'fourier_sparsity': sparsity}
 
@@ -126,7 +127,7 @@ def arm(config: Config) -> Arm:
   _, state = jax.eval_shape(
     lambda *args: system_lib.start(system, *args), jax.random.key(0), hp, data
   )
-  notes = {'tensors': ' '.join(probes.tensor_names(state.params))}
+  notes = {'tensors': ' '.join(tensor_names(state.params))}
   return Arm(system, hp, data, None, notes, grokking.ATTRIBUTES)
 
 
@@ -137,7 +138,7 @@ def times(config: Config) -> np.ndarray:
 
 
 def _data(config: Config) -> grokking.Data | None:
-  """What lies on disk: images, or a stored split; None where all is drawn.
+  """Images or a stored split, from disk; None where all is drawn.
 
   Raises:
     ValueError: If a file is not there or does not fit.

@@ -8,10 +8,16 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from framework.maths.norms import norm
+from framework import probes
 from framework.supervised import View
-from framework.systems.grokking import losses, probes
+from framework.systems.grokking import losses
 from framework.systems.grokking.objective import CrossEntropy, mean_loss
+from framework.systems.grokking.probes import (
+  absorbed_updates,
+  euler_products,
+  logit_gaps,
+  zero_fraction,
+)
 
 __all__ = ['ATTRIBUTES', 'observe']
 
@@ -124,27 +130,27 @@ def _directions(params, grads, updates) -> dict[str, Array]:
   nlm_tensor, nlm = probes.cosines(downhill, params)
   of_updates, of_update = probes.cosines(updates, params)
   return {
-    'zero_gradient': probes.zero_fraction(grads),
-    'absorbed': probes.absorbed_updates(params, updates),
+    'zero_gradient': zero_fraction(grads),
+    'absorbed': absorbed_updates(params, updates),
     'nlm': nlm,
     'nlm_tensor': nlm_tensor,
     'nlm_update': of_update,
     'nlm_update_tensor': of_updates,
-    'euler': probes.euler_products(params, grads),
-    'update_norm': norm(updates),
-    'gradient_norm': norm(grads),
+    'euler': euler_products(params, grads),
+    'update_norm': probes.norm(updates),
+    'gradient_norm': probes.norm(grads),
   }
 
 
 def _sizes(params, z, y) -> dict[str, Array]:
-  gaps, margin = probes.logit_gaps(z, y)
+  gaps, margin = logit_gaps(z, y)
   each = probes.norms(params)
   return {
     'gaps': gaps,
     'margin': margin,
     # Biases may start at 0.
     'normalised_margin': margin / jnp.prod(jnp.where(each > 0, each, 1)),
-    'logit_rms': norm(z) / z.size**0.5,
-    'norm': norm(params),
+    'logit_rms': probes.norm(z) / z.size**0.5,
+    'norm': probes.norm(params),
     'norms': each,
   }

@@ -14,31 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from framework.maths.norms import norm, ratio
-
 __all__ = [
   'absorbed_updates',
-  'accuracy',
-  'cosines',
   'euler_products',
   'fourier_sparsity',
   'logit_gaps',
-  'norms',
-  'tensor_names',
   'zero_fraction',
 ]
-
-
-def accuracy(
-  logits: Float[Array, 'rows classes'], labels: Int[Array, ' rows']
-) -> Float[Array, '']:
-  """Fraction of rows whose largest logit is that of the label.
-
-  >>> print(accuracy(jnp.eye(2), jnp.array([0, 0])))
-  0.5
-  """
-  hit = jnp.argmax(logits, -1) == labels
-  return jnp.mean(hit.astype(logits.dtype))
 
 
 def zero_fraction(tree: PyTree) -> Float[Array, '']:
@@ -59,42 +41,6 @@ def absorbed_updates(params: PyTree, updates: PyTree) -> Float[Array, '']:
   0.5
   """
   return zero_fraction(jax.tree.map(lambda w, u: (w + u) - w, params, updates))
-
-
-def cosines(
-  directions: PyTree, params: PyTree
-) -> tuple[Float[Array, ' tensors'], Float[Array, '']]:
-  """cos(direction, weights) of each tensor, and of all together.
-
-  For the direction of descent, −∇L or the update, it is positive where the step
-  makes the weights longer: the NLM cosine.
-
-  Args:
-    directions: Like the parameters.
-    params: The weights.
-
-  Returns:
-    (one cosine a tensor in the order of `tensor_names`, that of the
-    concatenation); 0 where either is zero.
-
-  >>> d = {'a': jnp.array([1.0, 0.0]), 'b': jnp.array([-2.0])}
-  >>> w = {'a': jnp.array([3.0, 4.0]), 'b': jnp.array([1.0])}
-  >>> print(cosines(d, w)[0])
-  [ 0.6 -1. ]
-  """
-
-  def cosine(d: PyTree, w: PyTree) -> Array:
-    pairs = zip(*map(jax.tree.leaves, (unit(d), unit(w))), strict=True)
-    return sum((jnp.sum(a * b) for a, b in pairs), jnp.asarray(0.0))
-
-  def unit(tree: PyTree) -> PyTree:
-    size = norm(tree)
-    return jax.tree.map(lambda x: x * ratio(jnp.ones_like(size), size), tree)
-
-  pairs = zip(*map(jax.tree.leaves, (directions, params)), strict=True)
-  dtype = jax.tree.leaves(params)[0].dtype
-  each = jnp.stack([cosine(d, w).astype(dtype) for d, w in pairs])
-  return each, cosine(directions, params).astype(dtype)
 
 
 def euler_products(params: PyTree, grads: PyTree) -> Float[Array, ' tensors']:
@@ -140,27 +86,6 @@ def logit_gaps(
   # Of a sorted array: `jnp.quantile` would interpolate in another dtype.
   index = [round(q * (len(gaps) - 1)) for q in quantiles]
   return gaps[np.array(index)], gaps[0]
-
-
-def norms(params: PyTree) -> Float[Array, ' tensors']:
-  """‖w‖ of each tensor.
-
-  >>> print(norms({'a': jnp.array([3.0, 4.0])}))
-  [5.]
-  """
-  return jnp.stack([norm(x) for x in jax.tree.leaves(params)])
-
-
-def tensor_names(params: PyTree) -> list[str]:
-  """What the tensors are called, in the order of per-tensor probes.
-
-  >>> tensor_names({'b': {'kernel': 0.0}, 'a': 0.0})
-  ['a', 'b.kernel']
-  """
-  paths = jax.tree_util.tree_leaves_with_path(params)
-  return [
-    '.'.join(str(getattr(k, 'key', k)) for k in path) for path, _ in paths
-  ]
 
 
 def fourier_sparsity(table: Float[Array, 'p width']) -> Float[Array, '']:

@@ -53,7 +53,7 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program, all of it functions."""
+  """Task, network, loss and rule of a run: functions, fixed when compiled."""
 
   task: Task  # (key, hp[, data]) -> {'x', 'y', 'x_test', 'y_test'}
   net: Any  # flax module of x; told with `deterministic` whether it is trained
@@ -83,7 +83,7 @@ def system(structure: Structure) -> System:
   >>> net = grokking.MLP((16, 5), modulus=5, bias=False)
   >>> run = system(Structure(grokking.modular(5), net, rule=perp))
   >>> hp = jax.tree.map(np.float32, Hp(lr=0.01))._replace(intervene_at=0)
-  >>> times = jnp.array([0, 20])
+  >>> times = np.array([0, 20])
   >>> seen = jax.jit(lambda key: rollout(run, key, hp, times)[1])
   >>> seen(jax.random.key(0))['train_accuracy'].shape
   (2,)

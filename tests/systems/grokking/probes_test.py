@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from framework import probes as general
 from framework.systems.grokking import losses
 from framework.systems.grokking import probes as stability_probes
 from framework.systems.grokking.models import MLP
@@ -50,7 +51,7 @@ def test_scaling_the_weights_is_the_naive_direction():
     rtol=1e-12,
     atol=0,
   )
-  cosines = jax.jit(stability_probes.cosines)
+  cosines = jax.jit(general.cosines)
   each, together = cosines(params, params)
   np.testing.assert_allclose(each, 1, rtol=1e-7, atol=0)
   np.testing.assert_allclose(together, 1, rtol=1e-7, atol=0)

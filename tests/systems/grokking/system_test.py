@@ -8,12 +8,11 @@ import numpy as np
 import optax
 import pytest
 
-from framework import optimizers
+from framework import optimizers, probes
 from framework.maths.norms import norm
 from framework.supervised import supervised
 from framework.system import rollout, start
 from framework.systems import grokking
-from framework.systems.grokking import probes
 from framework.systems.grokking.objective import CrossEntropy, mean_loss
 
 KEY = jax.random.key(0)
