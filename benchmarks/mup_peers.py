@@ -129,7 +129,8 @@ def ours_kernel(kernel: Kernel, kind: str) -> Run:
   task = kernel.task
   rows, d = kernel.X.shape
   made = task.x.shape[1] * WAYS
-  own = kernel_limit.one_layer(kind, kernel_limit.Scales())
+  which = {'gp': kernel_limit.gp, 'ntk': kernel_limit.ntk}[kind]
+  own = kernel_limit.one_layer(which, kernel_limit.Scales())
   store = kernel_limit.empty(rows, d, WAYS, kernel.X.dtype)
   store = jax.jit(kernel_limit.append)(store, kernel.X, kernel.C)
   sets = maml.Tasks(*map(jnp.asarray, (task.x, task.y, task.x_query, task.y)))

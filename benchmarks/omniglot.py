@@ -29,12 +29,12 @@ from framework.data import drawings
 from framework.systems.infinite_width import few_shot as dynamics
 from framework.systems.infinite_width.few_shot import kernels as kernel_limit
 from framework.systems.infinite_width.few_shot import maml
-from framework.systems.infinite_width.few_shot import tasks as maml_tasks
 from framework.systems.infinite_width.few_shot.kernels import Store
 from framework.systems.infinite_width.limits import linear as linear_limit
 
 OURS = 'reformulated'
 CASES = ('gp', 'ntk', 'finite')
+_KINDS = {'gp': kernel_limit.gp, 'ntk': kernel_limit.ntk}
 _LARGE = {'d': 784, 'characters': 1028, 'width': 8192, 'tasks': 32}
 _SMALL = {'d': 16, 'characters': 8, 'width': 50, 'tasks': 2}
 _TESTS = 244
@@ -43,14 +43,13 @@ HP = dynamics.Hp(sigma2=1 / 32)
 
 
 def _structure(case: str, sizes: dict[str, int]) -> dynamics.Structure:
+  classes = sizes['characters'], min(sizes['characters'], _TESTS)
   return dynamics.Structure(
-    model=case,
-    width=sizes['width'] if case == 'finite' else None,
-    d=sizes['d'],
-    rank=None,
+    dynamics.network(sizes['width'])
+    if case == 'finite'
+    else dynamics.kernel(_KINDS[case]),
+    dynamics.table(sizes['d'], classes, turns=4),
     tasks=sizes['tasks'],
-    classes=(sizes['characters'], min(sizes['characters'], _TESTS)),
-    turns=4,
     eval_tasks=1,
     dtype=jnp.float64 if case == 'finite' else jnp.float32,
   )
@@ -84,9 +83,9 @@ def contestants(case: str, sizes: dict[str, int]) -> list[timing.Contestant]:
   problem = jax.jit(lambda: system.sample(key, HP, data))()
   start = jax.jit(lambda: system.init(key, problem, HP))()
   if case == 'finite':
-    plain, other = _all_coordinates(structure, key)
+    plain, other = _all_coordinates(structure, key, sizes['width'])
   else:
-    plain, other = _by_rows(structure, problem)
+    plain, other = _by_rows(structure, problem, _KINDS[case])
   named: dict[str, tuple[Any, Any]] = {
     OURS: (system.step, start),
     'as defined': (plain, other),
@@ -101,7 +100,7 @@ def contestants(case: str, sizes: dict[str, int]) -> list[timing.Contestant]:
       return jax.lax.fori_loop(0, steps, one, state)
 
     return lambda steps: np.asarray(
-      _seen(structure, problem, go(start, problem, steps))
+      _seen(case, structure, problem, go(start, problem, steps))
     )
 
   return [timing.Contestant(n, runner(*pair)) for n, pair in named.items()]
@@ -110,18 +109,11 @@ def contestants(case: str, sizes: dict[str, int]) -> list[timing.Contestant]:
 def _drawn(structure, key, problem) -> tuple[maml.Tasks, Any]:
   """The tasks that the system draws from a key, and their query rows."""
   s = structure
-  sizes = {'tasks': s.tasks, 'ways': s.ways}
-  each = {'shots': s.shots, 'queries': s.queries}
-  count = s.turns * s.classes[0]
-  rows = maml_tasks.episodes(key, count, s.members, **sizes, **each)
-  x, x_query = (
-    drawings.pixels(problem.table.train, r, s.turns, s.dtype) for r in rows
-  )
-  y = maml_tasks.labels(s.tasks, s.ways, 1)
-  return maml.Tasks(x, y, x_query, y), rows.query.reshape(-1)
+  tasks, rows = s.source.draw(key, problem.table, s.sizes, HP, s.dtype)
+  return tasks, rows.query.reshape(-1)
 
 
-def _all_coordinates(structure, key):
+def _all_coordinates(structure, key, width: int):
   """Step and start of a network as wide as it is."""
   s = structure
 
@@ -133,17 +125,17 @@ def _all_coordinates(structure, key):
 
   scale = HP.sigma1, HP.sigma2
   # As `descent` draws it: the same network.
-  return step, linear_limit.finite(key, s.d, s.ways, s.width, *scale)
+  return step, linear_limit.finite(key, s.source.d, s.ways, width, *scale)
 
 
-def _by_rows(structure: dynamics.Structure, problem: dynamics.Problem):
+def _by_rows(structure: dynamics.Structure, problem: dynamics.Problem, kind):
   """Step and start of the predictor whose rows are all drawings."""
-  kernel = kernel_limit.one_layer(structure.model, kernel_limit.Scales())
-  count = structure.turns * structure.members * structure.classes[0]
+  kernel = kernel_limit.one_layer(kind, kernel_limit.Scales())
   table = problem.table.train
+  count = 4 * table.shape[0] * table.shape[1]  # with all turns
   S = 4 * table.shape[0]
   rows = jnp.arange(count, dtype=jnp.int32).reshape(S, -1)
-  X = drawings.pixels(table, rows, structure.turns, structure.dtype)
+  X = drawings.pixels(table, rows, 4, structure.dtype)
   C = jnp.zeros((*rows.shape, structure.ways), structure.dtype)
 
   def step(key, store, problem, hp):
@@ -159,9 +151,9 @@ def _by_rows(structure: dynamics.Structure, problem: dynamics.Problem):
   return step, Store(X, C, jnp.int32(count))
 
 
-def _seen(structure, problem, state) -> jax.Array:
-  """What both must agree in: f at a few drawings, or W₂W₁."""
-  if structure.model == 'finite':
+def _seen(case, structure, problem, state) -> jax.Array:
+  """Both must agree in f at a few drawings, or in W₂W₁."""
+  if case == 'finite':
     params = getattr(state, 'params', state)
     return params.W2 @ params.W1
   table = problem.table.train
@@ -169,8 +161,8 @@ def _seen(structure, problem, state) -> jax.Array:
   if isinstance(state, dynamics.Values):
     blocks = table.shape[1]
     return state.train[probe // blocks, probe % blocks, 0]
-  kernel = kernel_limit.one_layer(structure.model, kernel_limit.Scales())
-  x = drawings.pixels(table, probe, structure.turns, structure.dtype)
+  kernel = kernel_limit.one_layer(_KINDS[case], kernel_limit.Scales())
+  x = drawings.pixels(table, probe, 4, structure.dtype)
   return kernel_limit.predict(kernel, state, x)
 
 

@@ -41,18 +41,11 @@ ROOMS = {
 EXCEPTIONS = {
   'rooms': set(),
   'circles': set(),
-  'crowded': {'experiments/infinite_width'},
+  'crowded': set(),
   'long': {
-    'framework/systems/infinite_width/few_shot/system.py',
     'tests/systems/matrix_sensing/system_test.py',
   },
-  'faces': {
-    f'framework.systems.{family} lacks {name}'
-    for family, names in {
-      'infinite_width': ('few_shot', 'limits', 'word2vec'),
-    }.items()
-    for name in names
-  },
+  'faces': set(),
 }
 # Docstrings that open with 'What ', at most, by room.
 WHAT = {
@@ -68,9 +61,7 @@ WHAT = {
   'framework/optimizers': 2,
   'framework/run': 7,
   'framework/systems/grokking': 2,
-  'framework/systems/infinite_width': 10,
   'framework/systems/matrix_sensing': 12,
-  'framework/systems/width': 1,
 }
 
 PRIVATE = (

@@ -13,7 +13,6 @@ import numpy as np
 from configs.mup_transfer import Config
 from experiments.mup_transfer.runs import (
   MISTAKES,
-  apart,
   arm,
   resolved,
   rule_name,
@@ -85,7 +84,7 @@ def steepest(check: coordinates.Check) -> float:
 def claims(config: Config, ds: 'Dataset') -> list[Claim]:
   """For each optimizer: muP is flat, SP grows, each mistake is found."""
   made = []
-  for text, own, part in apart(config, ds, _AXES):
+  for text, own, part in lanes.apart(config, ds, _AXES):
     for optimizer, rate in checked_rates(own):
       for claim in _of(own, part, optimizer, rate):
         made.append(claim._replace(id=claim.id + text))
@@ -160,7 +159,7 @@ def figures(config: Config, ds: 'Dataset') -> Figures:
 
   if not config.dense or len(config.axis('width')) < 2:
     return {}
-  _, config, ds = next(apart(config, ds, _AXES))
+  _, config, ds = next(lanes.apart(config, ds, _AXES))
   checked = checked_rates(config)
   rules = config.axis('rule')
   fig, axes = plotting.figure(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from configs.mup_transfer import Config
-from experiments.mup_transfer.runs import apart, arm, times
+from experiments.mup_transfer.runs import arm, times
 from framework.evidence import fits, lanes
 from framework.evidence.claims import Claim, at_least, at_most, untestable
 from framework.launch import Figures, Variant
@@ -114,7 +114,7 @@ def missing(config: Config) -> str:
 def claims(config: Config, ds: 'Dataset') -> list[Claim]:
   """Every power of every stable case; the unstable grow; features or kernel."""
   made = []
-  for text, own, part in apart(config, ds, _AXES):
+  for text, own, part in lanes.apart(config, ds, _AXES):
     made += [c._replace(id=c.id + text) for c in _of(own, part)]
   return made
 
@@ -222,7 +222,7 @@ def figures(config: Config, ds: 'Dataset') -> Figures:
   """Measured exponents against those of the classifier."""
   from framework.evidence import figures as plotting
 
-  _, config, ds = next(apart(config, ds, _AXES))
+  _, config, ds = next(lanes.apart(config, ds, _AXES))
   rows = exponents(config, ds)
   fig, axes = plotting.figure('double', height=2.8, ncols=3, sharey=True)
   kinds = ('feature', 'kernel', 'trivial')

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs.mup_transfer import Config
-from experiments.mup_transfer.runs import apart, arm, rule_name, times
+from experiments.mup_transfer.runs import arm, rule_name, times
 from framework.evidence import lanes
 from framework.evidence.claims import Claim, at_least, at_most, untestable
 from framework.launch import Figures, Variant
@@ -59,7 +59,7 @@ def octaves(places: np.ndarray, rates: tuple[float, ...]) -> float:
   if np.any(places < 0):
     return math.nan
   best = np.log2(np.asarray(rates, float)[places])
-  return float(np.ptp(best))
+  return round(float(np.ptp(best)), 9)
 
 
 def missing(config: Config) -> str:
@@ -83,7 +83,7 @@ def missing(config: Config) -> str:
 def claims(config: Config, ds: 'Dataset') -> list[Claim]:
   """The best rate stays under muP, moves under SP; wider is better."""
   made = []
-  for text, own, part in apart(config, ds, _AXES):
+  for text, own, part in lanes.apart(config, ds, _AXES):
     for optimizer in own.axis('optimizer'):
       for rule, of in ((0, _of_sp), (1, _of_mup)):
         if rule in own.axis('rule'):
@@ -232,7 +232,7 @@ def figures(config: Config, ds: 'Dataset') -> Figures:
   """Loss against learning rate at every width, SP beside muP."""
   if len(config.axis('lr')) < 3:
     return {}
-  _, config, ds = next(apart(config, ds, _AXES))
+  _, config, ds = next(lanes.apart(config, ds, _AXES))
   return {
     f'transfer_{optimizer}': _figure(config, ds, optimizer)
     for optimizer in config.axis('optimizer')

@@ -2,9 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -15,19 +12,14 @@ from configs.mup_transfer import Config
 from framework import system as system_lib
 from framework.config import ConfigError, Problem
 from framework.data import mnist, store, text
-from framework.evidence import lanes
 from framework.launch import Arm, hp_of
 from framework.mup import lattice
 from framework.systems import width
 from framework.systems.width import dichotomy, transfer
 
-if TYPE_CHECKING:
-  from xarray import Dataset
-
 __all__ = [
   'MISTAKES',
   'RULES',
-  'apart',
   'arm',
   'dichotomy_of',
   'resolved',
@@ -180,26 +172,3 @@ def times(config: Config) -> np.ndarray:
   every = max(1, config.steps // config.records)
   later = system_lib.linspaced(config.steps, every)
   return np.unique(np.concatenate([first, later])).astype(np.int32)
-
-
-def apart(
-  config: Config, ds: 'Dataset', axes: tuple[str, ...]
-) -> Iterator[tuple[str, Config, 'Dataset']]:
-  """The parts of a run that are judged each by itself.
-
-  Args:
-    config: Its config.
-    ds: Its results.
-    axes: Axes that a judgement is over; the others are taken apart.
-
-  Yields:
-    (text for the names of claims, config, results) of each setting of the other
-    axes: once, with no text, where there are none.
-  """
-  other = [name for name in config.sweep if name not in axes]
-  own = {k: v for k, v in config.sweep.items() if k in axes}
-  for values in itertools.product(*(config.sweep[name] for name in other)):
-    at = dict(zip(other, values, strict=True))
-    text = ''.join(f'.{name}={value}' for name, value in at.items())
-    here = dataclasses.replace(config, sweep=own, **at)
-    yield text, here, lanes.select(ds, **at)

@@ -5,11 +5,15 @@ an axis for each swept field, one for seeds, one for record times, and then the
 observation's own axes, which are called by its name and a number.
 """
 
+import dataclasses
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+  'apart',
   'at',
   'coordinate',
   'lanes',
@@ -55,7 +59,12 @@ def select(dataset: Any, **where: Any) -> Any:
 
 def own_dims(array: Any) -> list[str]:
   """The axes that are the observation's own, in order."""
-  return [d for d in array.dims if str(d).startswith(f'{array.name}_')]
+  start = f'{array.name}_'  # and a number: `loss_damping` is not of `loss`
+  return [
+    d
+    for d in array.dims
+    if str(d).startswith(start) and str(d)[len(start) :].isdigit()
+  ]
 
 
 def lanes(dataset: Any, name: str, **where: Any) -> np.ndarray:
@@ -134,3 +143,37 @@ def coordinate(dataset: Any, axis: str, **where: Any) -> np.ndarray:
   array = select(dataset['diverged_at'], **where)
   values = array[axis].broadcast_like(array).transpose(*array.dims).values
   return values.ravel()
+
+
+def apart(
+  config: Any, dataset: Any, axes: tuple[str, ...]
+) -> Iterator[tuple[str, Any, Any]]:
+  """The parts of a run that are judged each by itself, by its own numbers.
+
+  Args:
+    config: A config of `framework.config.Run`.
+    dataset: Its results.
+    axes: Swept fields that a judgement goes over; any other is taken apart.
+
+  Yields:
+    (text to append to the ids of claims, config, results) of each setting of
+    the other fields: once, with no text, where there are none.
+
+  >>> import xarray as xr
+  >>> from framework.config import Run, field
+  >>> @dataclasses.dataclass(frozen=True)
+  ... class Config(Run):
+  ...   eta: float = field(0.1, 'step size')
+  >>> data = xr.Dataset({'x': ('eta', [3.0, 4.0])}, {'eta': [0.1, 0.2]})
+  >>> for text, own, part in apart(Config(sweep={'eta': (0.1, 0.2)}), data, ()):
+  ...   print(text, own.eta, float(part['x']))
+  .eta=0.1 0.1 3.0
+  .eta=0.2 0.2 4.0
+  """
+  other = [name for name in config.sweep if name not in axes]
+  own = {k: v for k, v in config.sweep.items() if k in axes}
+  for values in itertools.product(*(config.sweep[name] for name in other)):
+    where = dict(zip(other, values, strict=True))
+    text = ''.join(f'.{name}={value}' for name, value in where.items())
+    here = dataclasses.replace(config, sweep=own, **where)
+    yield text, here, select(dataset, **where)

@@ -1,19 +1,20 @@
 """Limits, MAML on a plane of R^4 and on a table, a text of sixty words."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from framework.data import corpus, drawings
 from framework.systems.infinite_width import few_shot, limits, word2vec
+from framework.systems.infinite_width.few_shot import kernels
+from framework.systems.infinite_width.limits import ways
 from tests.laws.entry import Entry
 
 
-def limit(name, differentiable=(), looser=10.0, slow=False, **options):
+def limit(name, way, differentiable=(), looser=10.0, slow=False):
   return Entry(
     f'limits, {name}',
     limits.system,
-    lambda dtype: (
-      limits.Structure(name, width=5, steps=13, dtype=dtype, **options),
-    ),
+    lambda dtype: (limits.Structure(way, width=5, steps=13, dtype=dtype),),
     limits.Hp(lr=0.1),
     differentiable=differentiable,
     looser=looser,
@@ -21,18 +22,17 @@ def limit(name, differentiable=(), looser=10.0, slow=False, **options):
   )
 
 
-def maml(name, model, differentiable, data=None, slow=False, **options):
+def maml(name, learner, differentiable, data=None, slow=False, source=None):
   def args(dtype):
     return (
       few_shot.Structure(
-        model=model,
-        d=4,
+        learner,
+        source or few_shot.gaussian(4, 2),
         ways=2,
         tasks=2,
         eval_tasks=3,
         eval_steps=2,
         dtype=dtype,
-        **({'rank': 2} | options),
       ),
     )
 
@@ -96,22 +96,27 @@ def text(name, subsample=0.0, slow=False, **options):
 
 
 ENTRIES = [
-  limit('linear_L2', ('lr', 'sigma1', 'sigma_w', 'sigma_v')),
+  limit(
+    'deep linear',
+    ways.deep_linear(2),
+    ('lr', 'sigma1', 'sigma_w', 'sigma_v'),
+  ),
   # Covariances of more columns than directions: nearly singular.
-  limit('tanh_L2', looser=1e4, slow=True, particles=100, batches=2),
-  maml('limit', 'limit', ('inner_lr', 'sigma1', 'meta_lr'), order=2),
-  maml('NTK', 'ntk', ('meta_lr',), slow=True, capacity=96),
+  limit(
+    'particles', ways.particles(jnp.tanh, 2, 100, 2), looser=1e4, slow=True
+  ),
+  maml('limit', few_shot.network(order=2), ('inner_lr', 'sigma1', 'meta_lr')),
+  maml(
+    'NTK', few_shot.kernel(kernels.ntk, capacity=96), ('meta_lr',), slow=True
+  ),
   maml(
     'GP on a table',
-    'gp',
+    few_shot.kernel(kernels.gp),
     ('meta_lr',),
     table(),
     slow=True,
-    rank=None,
-    members=3,
-    classes=(4, 4),
-    turns=4,
+    source=few_shot.table(4, (4, 4), members=3, turns=4),
   ),
-  text('width 3, subsampled', 0.05, model='finite', width=3),
-  text('limit', slow=True, model='limit'),
+  text('width 3, subsampled', 0.05, start=word2vec.of_width(3)),
+  text('limit', slow=True),
 ]

@@ -35,13 +35,16 @@ from framework.systems.infinite_width.few_shot.maml import Tasks
 __all__ = [
   'KINDS',
   'Kernel',
+  'Kind',
   'Outer',
   'Scales',
   'Store',
   'adapted_logits',
   'append',
   'empty',
-  'from_inner',
+  'gp',
+  'linear',
+  'ntk',
   'on_tasks',
   'one_layer',
   'outer_step',
@@ -49,9 +52,10 @@ __all__ = [
   'spread',
 ]
 
-KINDS = ('linear', 'gp', 'ntk')
 # (x (n, d), y (m, d)) -> (n, m)
 Kernel = Callable[[Array, Array], Array]
+# (⟨x, y⟩, |x|², |y|², scales) -> K elementwise; the norms are broadcast
+Kind = Callable[..., Array]
 
 
 class Scales(NamedTuple):
@@ -70,18 +74,50 @@ class Store(NamedTuple):
   count: Int[Array, '']  # rows there are
 
 
-def one_layer(kind: str, scales: Scales) -> Kernel:
-  """The kernel of one hidden layer.
+def linear(inner: Array, xx: Array, yy: Array, scales: Scales) -> Array:
+  """GP and NTK of a linear network, up to η."""
+  del xx, yy
+  return scales.var_w * inner + scales.var_b
+
+
+def gp(inner: Array, xx: Array, yy: Array, scales: Scales) -> Array:
+  """The readout of a ReLU layer is trained alone: its GP."""
+  return transform('relu').V(*_covariances(inner, xx, yy, scales))
+
+
+def ntk(inner: Array, xx: Array, yy: Array, scales: Scales) -> Array:
+  """The first weights of a ReLU layer are trained as well, not its biases.
+
+  >>> print(ntk(jnp.array([1.0]), jnp.array(1.0), jnp.array(1.0), Scales()))
+  [1.]
+  """
+  s, t, k = _covariances(inner, xx, yy, scales)
+  relu = transform('relu')
+  return relu.V(s, t, k) + scales.var_v * relu.V_dot(s, t, k) * inner
+
+
+KINDS: tuple[Kind, ...] = (linear, gp, ntk)
+
+
+def _covariances(inner, xx, yy, scales: Scales):
+  """E u², E v² and E uv of the pre-activations."""
+  k = scales.var_w * inner + scales.var_b
+  s, t = (
+    jnp.broadcast_to(scales.var_w * z + scales.var_b, inner.shape)
+    for z in (xx, yy)
+  )
+  return s, t, k
+
+
+def one_layer(kind: Kind, scales: Scales) -> Kernel:
+  """The kernel of one hidden layer, on rows.
 
   Args:
-    kind: linear, gp or ntk.
+    kind: `linear`, `gp`, `ntk`, or another function of inner products.
     scales: Its variances; may be traced.
 
   Returns:
     (x, y) -> K, rows by rows.
-
-  Raises:
-    ValueError: If there is no such kernel.
 
   >>> x = jnp.array([[1.0, 0.0]])
   >>> for kind in KINDS:
@@ -90,43 +126,10 @@ def one_layer(kind: str, scales: Scales) -> Kernel:
   [[0.5]]
   [[1.]]
   """
-  if kind not in KINDS:
-    raise ValueError(f'kernel is {kind!r}, expected one of {", ".join(KINDS)}')
-  of_inner = from_inner(kind, scales)
 
   def kernel(x, y):
     xx, yy = jnp.sum(x * x, 1, keepdims=True), jnp.sum(y * y, 1)
-    return of_inner(x @ y.T, xx, yy)
-
-  return kernel
-
-
-def from_inner(kind: str, scales: Scales) -> Callable[..., Array]:
-  """The same kernel as a function of inner products.
-
-  Args:
-    kind: linear, gp or ntk.
-    scales: Its variances; may be traced.
-
-  Returns:
-    (⟨x, y⟩, |x|², |y|²) -> K elementwise; the norms are broadcast.
-
-  >>> K = from_inner('ntk', Scales())
-  >>> print(K(jnp.array([1.0]), jnp.array(1.0), jnp.array(1.0)))
-  [1.]
-  """
-  relu = transform('relu')
-  var_w, var_b, var_v = scales
-
-  def kernel(inner, xx, yy):
-    k = var_w * inner + var_b
-    if kind == 'linear':
-      return k
-    s, t = (jnp.broadcast_to(var_w * z + var_b, inner.shape) for z in (xx, yy))
-    K = relu.V(s, t, k)
-    if kind == 'ntk':
-      K = K + var_v * relu.V_dot(s, t, k) * inner
-    return K
+    return kind(x @ y.T, xx, yy, scales)
 
   return kernel
 
@@ -210,7 +213,7 @@ def predict(
 
   >>> store = append(empty(4, 1, 1, jnp.float32, 4), jnp.ones((2, 1)),
   ...                jnp.ones((2, 1)))
-  >>> print(predict(one_layer('linear', Scales()), store, jnp.full((1, 1), 3.)))
+  >>> print(predict(one_layer(linear, Scales()), store, jnp.full((1, 1), 3.)))
   [[6.]]
   """
   S, blocks = store.X.shape[:2]
@@ -266,7 +269,7 @@ def adapted_logits(
     f(x') + K(x', X) c, with c the sum of −η_in χ over the steps.
 
   >>> x, y = jnp.eye(2)[None], jnp.array([[0, 1]])
-  >>> kernel = one_layer('linear', Scales())
+  >>> kernel = one_layer(linear, Scales())
   >>> print(adapted_logits(kernel, jnp.zeros((1, 4, 2)), Tasks(x, y, x, y), 1.))
   [[[ 0.25 -0.25]
     [-0.25  0.25]]]
@@ -305,7 +308,7 @@ def spread(store: Store) -> Store:
 
 
 class Outer(NamedTuple):
-  """What an outer step appends."""
+  """Rows that an outer step appends."""
 
   X: Float[Array, 'rows d']
   C: Float[Array, 'rows k']
@@ -341,7 +344,7 @@ def outer_step(
     An `Outer`, to be given to `append`.
 
   >>> x, y = jnp.eye(2)[None], jnp.array([[0, 1]])
-  >>> kernel = one_layer('linear', Scales())
+  >>> kernel = one_layer(linear, Scales())
   >>> f = jnp.zeros((1, 4, 2))
   >>> step = outer_step(kernel, f, Tasks(x, y, x, y), 0., 1., 9.)
   >>> print(step.C)

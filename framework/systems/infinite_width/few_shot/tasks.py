@@ -11,10 +11,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Key
 
-from framework.maths import linalg
+from framework.maths import draws, linalg
 from framework.systems.infinite_width.few_shot.maml import Tasks
 
-__all__ = ['Episodes', 'basis', 'distinct', 'episodes', 'gaussian_tasks']
+__all__ = [
+  'Episodes',
+  'basis',
+  'distinct',
+  'episodes',
+  'gaussian_tasks',
+  'labels',
+]
 
 
 class Episodes(NamedTuple):
@@ -133,7 +140,7 @@ def basis(
   """
   if not 1 <= rank <= d:
     raise ValueError(f'rank is {rank}, expected 1 to d = {d}')
-  return linalg.qr(jax.random.normal(key, (d, rank), dtype))[0]
+  return linalg.qr(draws.normal(key, (d, rank), dtype))[0]
 
 
 def gaussian_tasks(
@@ -174,9 +181,9 @@ def gaussian_tasks(
   """
   d, rank = basis.shape
   key_mean, key_noise = jax.random.split(key)
-  z = jax.random.normal(key_mean, (tasks, ways, 1, rank), basis.dtype)
+  z = draws.normal(key_mean, (tasks, ways, 1, rank), basis.dtype)
   shape = tasks, ways, shots + queries, d
-  noise = jax.random.normal(key_noise, shape, basis.dtype)
+  noise = draws.normal(key_noise, shape, basis.dtype)
   # The noise is per point, the mean per class.
   nuisance = noise - (noise @ basis) @ basis.T
   x = (jnp.asarray(signal, basis.dtype) * z @ basis.T + nuisance) / d**0.5

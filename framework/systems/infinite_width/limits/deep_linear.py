@@ -201,7 +201,7 @@ def _backward(state: State, chi: Float[Array, 'm k']) -> list[_New]:
 
 
 def _weights(before: _New, s: Float[Array, ''], eta: Float[Array, ' M']):
-  """What the next layer takes of each earlier sample."""
+  """Coefficients of earlier samples in the next layer."""
   return s * before.other - eta[None] * before.cross
 
 

@@ -38,7 +38,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Key
 
 from framework.checks import check_sizes
-from framework.maths import linalg
+from framework.maths import draws, linalg
 from framework.systems.infinite_width.limits.finite import Loss, squared_loss
 
 __all__ = ['Estimate', 'State', 'apply', 'estimate', 'init', 'step']
@@ -133,8 +133,8 @@ def init(
     return Gaussians(zeros(between, N, M), zeros(between, M, M))
 
   return State(
-    U=jnp.asarray(sigma1, dtype) * jax.random.normal(key_u, (N, d), dtype),
-    V=jnp.asarray(sigma_v, dtype) * jax.random.normal(key_v, (N, k), dtype),
+    U=jnp.asarray(sigma1, dtype) * draws.normal(key_u, (N, d), dtype),
+    V=jnp.asarray(sigma_v, dtype) * draws.normal(key_v, (N, k), dtype),
     x=zeros(M, d),
     chi=zeros(M, k),
     eta=zeros(M),
@@ -306,7 +306,7 @@ def _gaussians(key, new: _Columns, stored, C, var_w) -> _Fresh:
   cross, within = new.T @ stored / N, new.T @ new / N
   rows = _solve(C, var_w * cross.T).T
   corner = _cholesky(var_w * within, var_w * within - rows @ rows.T)
-  fresh = jax.random.normal(key, (N, m), new.dtype)
+  fresh = draws.normal(key, (N, m), new.dtype)
   return _Fresh(fresh, rows, corner, cross)
 
 

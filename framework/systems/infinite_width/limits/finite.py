@@ -21,6 +21,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
+from framework.maths import draws
+
 __all__ = ['Loss', 'apply', 'init', 'squared_loss', 'step']
 
 Loss = Callable[[Array, Array], Float[Array, '']]  # (f (m, k), y) -> scalar
@@ -77,7 +79,7 @@ def init(
   sizes = [d, *[n] * depth, k]
   scales = [sigma1, *[sigma_w / n**0.5] * (depth - 1), sigma_v / n]
   return tuple(
-    jnp.asarray(scale, dtype) * jax.random.normal(one, (out, into), dtype)
+    jnp.asarray(scale, dtype) * draws.normal(one, (out, into), dtype)
     for one, scale, into, out in zip(
       jax.random.split(key, depth + 1), scales, sizes, sizes[1:], strict=False
     )

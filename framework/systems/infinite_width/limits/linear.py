@@ -24,12 +24,11 @@ References:
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
 from framework.checks import check_sizes
-from framework.maths import linalg
+from framework.maths import draws, linalg
 
 __all__ = [
   'Params',
@@ -238,7 +237,7 @@ def finite(
 
 
 def _omega(key: Key[Array, ''], n: int, h: int, dtype: DTypeLike) -> Array:
-  return jax.random.normal(key, (n, h), dtype)
+  return draws.normal(key, (n, h), dtype)
 
 
 def _seen_through(Omega: Float[Array, 'n h'], limit: Params) -> Params:

@@ -29,6 +29,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
 from framework.checks import check_sizes
+from framework.maths import draws
 from framework.systems.infinite_width.limits.finite import Loss, squared_loss
 
 __all__ = ['State', 'apply', 'grid', 'particles', 'quadrature', 'step']
@@ -144,7 +145,7 @@ def particles(
   (100, 4)
   """
   check_sizes(d=d, k=k, n=n)
-  z = jax.random.normal(key, (n, d + k), dtype)
+  z = draws.normal(key, (n, d + k), dtype)
   return _start(z, jnp.full(n, 1 / n, dtype), d, sigma1, sigma_v)
 
 

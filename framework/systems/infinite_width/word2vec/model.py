@@ -37,6 +37,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Key
 
+from framework.maths import draws
+
 __all__ = [
   'Tables',
   'finite',
@@ -128,7 +130,7 @@ def finite(
   if S < 1:
     raise ValueError(f'S is {S}, expected a width >= 1')
   most = (3 / S) ** 0.5
-  P = jax.random.uniform(key, (V, S), dtype, -most, most)
+  P = draws.uniform(key, (V, S), dtype, -most, most)
   return Tables(P, jnp.zeros((V, S), dtype))
 
 

@@ -1,9 +1,9 @@
 r"""word2vec of a text, as a `System`: widths, the limit in µP, its kernel.
 
-    limit   rows of length V (or more), P(0) = [I, 0]
-    finite  rows of length S, P(0) ~ U(±√(3/S))
-    kernel  the limit with P(t) = P(0): in the GP and NTK limits features stay
-            what they are, orthogonal, and only Q learns
+    limit()          rows of length V (or more), P(0) = [I, 0]
+    of_width(S)      rows of length S, P(0) ~ U(±√(3/S))
+    frozen features  the limit with P(t) = P(0): in the GP and NTK limits
+                     features stay what they are, orthogonal, and only Q learns
 
 A step is a sentence of `chunk` words, one after the other: from where the last
 one ended words are read, frequent ones dropped, until there are so many. Each
@@ -24,6 +24,7 @@ References:
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +34,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from framework.data import corpus
 from framework.data.corpus import Alias
+from framework.maths import draws
 from framework.maths.norms import root
 from framework.system import System
 from framework.systems.infinite_width.word2vec import analogy
@@ -40,7 +42,7 @@ from framework.systems.infinite_width.word2vec import model as word2vec
 from framework.systems.infinite_width.word2vec.model import Tables
 
 __all__ = [
-  'MODELS',
+  'ATTRIBUTES',
   'Data',
   'Hp',
   'Problem',
@@ -48,13 +50,54 @@ __all__ = [
   'Structure',
   'contexts',
   'drawn',
+  'limit',
+  'of_width',
   'prepared',
   'steps_of',
   'system',
 ]
 
-MODELS = ('limit', 'finite', 'kernel')
 _FLOOR = 1e-4  # of the step size, as a share of η
+
+ATTRIBUTES = {
+  'accuracy': {'long_name': 'analogies that are answered', 'units': '1'},
+  'loss': {'long_name': '−ln σ, mean over targets', 'units': 'nat'},
+  'norm_in': {'long_name': 'rms length of rows of P', 'units': '1'},
+  'norm_out': {'long_name': 'rms length of rows of Q', 'units': '1'},
+  'epoch': {'long_name': 'how often the text was read', 'units': '1'},
+}
+
+Start = Callable[..., Tables]  # (key, V, dtype) -> tables
+
+
+def limit(S: int | None = None) -> Start:
+  """The start of the limit in µP; see `model.limit`.
+
+  Args:
+    S: Length of a row, V when None; what is beyond V stays zero.
+
+  Returns:
+    (key, V, dtype) -> `Tables`.
+
+  >>> limit()(jax.random.key(0), 3, jnp.float32).P.shape
+  (3, 3)
+  """
+  return lambda key, V, dtype: word2vec.limit(V, S, dtype)
+
+
+def of_width(S: int) -> Start:
+  """The start of a network of some width; see `model.finite`.
+
+  Args:
+    S: The width.
+
+  Returns:
+    (key, V, dtype) -> `Tables`.
+
+  >>> of_width(8)(jax.random.key(0), 3, jnp.float32).P.shape
+  (3, 8)
+  """
+  return lambda key, V, dtype: word2vec.finite(key, V, S, dtype)
 
 
 class Hp(NamedTuple):
@@ -75,17 +118,17 @@ class Data(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program.
+  """Fixed in the compiled program.
 
   Raises:
-    ValueError: If a size or a name is out of range, naming it.
+    ValueError: If a size is out of range, naming it.
   """
 
   words: int  # n, of the text
   V: int
   span: int  # most words that are read for a step
-  model: str = 'limit'
-  width: int | None = None  # S; None: V
+  start: Start = limit()  # noqa: RUF009
+  frozen: bool = False  # whether P stays what it is: the kernel limit
   chunk: int = 1000  # words of a step
   window: int = 8
   negatives: int = 25
@@ -96,10 +139,6 @@ class Structure:
 
   def __post_init__(self):
     """Refuses what cannot be built."""
-    if self.model not in MODELS:
-      raise ValueError(
-        f'model is {self.model!r}, expected one of {", ".join(MODELS)}'
-      )
     lows = {
       'V': 2,
       'words': 2 * self.window + 1,
@@ -117,22 +156,16 @@ class Structure:
       raise ValueError(
         f'epochs is {self.epochs}, expected fewer than 2^31 words in all'
       )
-    if self.model == 'finite' and (self.width is None or self.width < 1):
-      raise ValueError(f'width is {self.width}, expected one for model=finite')
-    if self.model != 'finite' and self.width and self.width < self.V:
-      raise ValueError(
-        f'width is {self.width}, expected none or at least V = {self.V} for '
-        f'model={self.model}'
-      )
+    # Shapes alone; a width that does not suit V is refused here.
+    jax.eval_shape(self.tables, jax.random.key(0))
 
-  @property
-  def S(self) -> int:
-    """Length of a row."""
-    return self.width or self.V
+  def tables(self, key: Key[Array, '']) -> Tables:
+    """Both tables at the start."""
+    return self.start(key, self.V, self.dtype)
 
 
 class Problem(NamedTuple):
-  """What is fixed over time."""
+  """Fixed over time."""
 
   data: Data
   context: Int[Array, 'B C']  # of words that the loss is observed on
@@ -219,8 +252,10 @@ def drawn(
   """
   key_place, key_side = jax.random.split(key)
   accept, other = map(jnp.asarray, table)
-  i = jax.random.randint(key_place, shape, 0, len(accept), jnp.int32)
-  u = jax.random.uniform(key_side, shape, accept.dtype)
+  row = (math.prod(shape),)  # compiles faster: `maths.draws`
+  i = jax.random.randint(key_place, row, 0, len(accept), jnp.int32)
+  i = i.reshape(shape)
+  u = draws.uniform(key_side, shape, accept.dtype)
   return jnp.where(u < accept[i], i, other[i])
 
 
@@ -251,10 +286,10 @@ def contexts(
 
 
 def system(structure: Structure) -> System:
-  """word2vec with one of the models.
+  """word2vec at some width, in its limit, or with frozen features.
 
   Args:
-    structure: What is fixed in the compiled program.
+    structure: Fixed in the compiled program.
 
   Returns:
     A `System` over `Hp`; `sample` takes `Data`. Observations: accuracy, the
@@ -266,7 +301,7 @@ def system(structure: Structure) -> System:
   >>> from framework import rollout
   >>> text = corpus.analogies(words=3000, ask=100)
   >>> data, span = prepared(text, chunk=500)
-  >>> small = system(Structure(3000, 939, span, 'finite', 8, chunk=500,
+  >>> small = system(Structure(3000, 939, span, of_width(8), chunk=500,
   ...                          negatives=5, eval_words=20))
   >>> run = jax.jit(lambda hp, data: rollout(
   ...   small, jax.random.key(0), hp, jnp.array([0, 2]), data))
@@ -297,11 +332,7 @@ def system(structure: Structure) -> System:
 
   def init(key: Key[Array, ''], problem: Problem, hp: Hp) -> State:
     del problem, hp
-    if s.model == 'finite':
-      tables = word2vec.finite(key, s.V, s.S, s.dtype)
-    else:
-      tables = word2vec.limit(s.V, s.S, s.dtype)
-    return State(tables, jnp.int32(0))
+    return State(s.tables(key), jnp.int32(0))
 
   def step(
     key: Key[Array, ''], state: State, problem: Problem, hp: Hp
@@ -318,7 +349,7 @@ def system(structure: Structure) -> System:
       targets,
       lr * jnp.maximum(left, _FLOOR),
       decay,
-      frozen=s.model == 'kernel',
+      frozen=s.frozen,
     )
     return State(tables, state.read + read)
 

@@ -1,4 +1,4 @@
-"""What a network of some width learns: rows with classes, or a text.
+"""Tasks of a network of some width: rows with classes, or a text.
 
 A `Task` says where examples come from and how a batch is taken of them. All of
 it is a function of keys alone, so networks of every width see the same batches.

@@ -14,9 +14,11 @@ from framework.systems.infinite_width.few_shot.kernels import Scales
 from tests import toy
 from tests.compiling import counted
 
-KINDS = ('gp', 'ntk')
+KINDS = (kernel_limit.gp, kernel_limit.ntk)
 # 4 tasks of 5 queries, 20 rows a step: 400 after the last record.
-STRUCTURE = dict(d=12, rank=3, tasks=4, eval_tasks=8, eval_steps=2)
+STRUCTURE = dict(
+  source=maml_dynamics.gaussian(12, 3), tasks=4, eval_tasks=8, eval_steps=2
+)
 TIMES = np.array([0, 3, 20], np.int32)
 
 
@@ -100,7 +102,7 @@ def test_an_outer_step_is_compiled_once(kind):
 def outputs(structure, kind):
   """The system, observing what it predicts at inputs of its own."""
   system = maml_dynamics.system(structure)
-  x = jnp.linspace(-1, 1, 7 * structure.d).reshape(7, structure.d)
+  x = jnp.linspace(-1, 1, 7 * 12).reshape(7, 12)
 
   def observe(state, problem, hp):
     del problem
@@ -116,7 +118,7 @@ def test_the_rows_of_a_kernel_are_spread(kind):
   """Half of the rows of every block on each device, and no sum forgotten."""
   capacity = 400
   structure = maml_dynamics.Structure(
-    model=kind, capacity=capacity, **STRUCTURE
+    maml_dynamics.kernel(kind, capacity=capacity), **STRUCTURE
   )
   hp = toy.typed(maml_dynamics.Hp(), float)
   hp = hp._replace(meta_lr=np.array([0.1, 0.5]), inner_lr=2.0, var_b=0.2)

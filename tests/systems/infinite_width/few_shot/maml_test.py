@@ -11,22 +11,25 @@ from framework.systems.infinite_width.few_shot import maml
 from tests import toy
 from tests.compiling import counted
 
-SIZES = dict(d=30, rank=2, ways=3, tasks=4, eval_tasks=4)
-MODELS = {
-  'limit': {'dtype': 'float64'},
-  'limit2': {'model': 'limit', 'order': 2, 'dtype': 'float32'},
-  'finite': {'width': 50, 'dtype': 'float32'},
-  'linear': {'dtype': 'float64'},
-  'gp': {'capacity': 120, 'dtype': 'float32'},
-  'ntk': {'capacity': 120, 'dtype': 'float64'},
+SIZES = dict(
+  source=maml_dynamics.gaussian(30, 2), ways=3, tasks=4, eval_tasks=4
+)
+GP, NTK = maml_dynamics.kernels.gp, maml_dynamics.kernels.ntk
+LEARNERS = {
+  'limit': (maml_dynamics.network(), 'float64'),
+  'limit2': (maml_dynamics.network(order=2), 'float32'),
+  'finite': (maml_dynamics.network(50), 'float32'),
+  'linear': (maml_dynamics.linear_kernel(), 'float64'),
+  'gp': (maml_dynamics.kernel(GP, capacity=120), 'float32'),
+  'ntk': (maml_dynamics.kernel(NTK, capacity=120), 'float64'),
 }
 
 
-@pytest.mark.parametrize('name', MODELS)
+@pytest.mark.parametrize('name', LEARNERS)
 def test_steps_are_compiled_once_and_donated(name):
-  options = {'model': name} | MODELS[name]
-  dtype = jnp.dtype(options.pop('dtype'))
-  structure = maml_dynamics.Structure(**SIZES, **options, dtype=dtype)
+  learner, dtype = LEARNERS[name]
+  dtype = jnp.dtype(dtype)
+  structure = maml_dynamics.Structure(learner, **SIZES, dtype=dtype)
   system = maml_dynamics.system(structure)
   hp = toy.typed(maml_dynamics.Hp(inner_lr=0.5), dtype)
   key = jax.random.key(0)

@@ -188,9 +188,10 @@ def test_descent_is_that_of_four_numbers():
 @pytest.mark.parametrize('capacity', [160, 1600])
 def test_kernels_replay_whatever_their_capacity(kind, capacity, dtype, most):
   scales = kernel_limit.Scales(HP['gp_varw'], HP['gp_varb'], HP['ntk_varw2'])
-  kernel = kernel_limit.one_layer(kind, scales)
+  K = {'gp': kernel_limit.gp, 'ntk': kernel_limit.ntk}[kind]
+  kernel = kernel_limit.one_layer(K, scales)
   # The published clip norm leaves out v_2.
-  plain = kernel_limit.one_layer(kind, scales._replace(var_v=1.0))
+  plain = kernel_limit.one_layer(K, scales._replace(var_v=1.0))
   tasks, probe_x = typed((TASKS, TP4['probe_x']), dtype)
 
   def one(store, tasks):

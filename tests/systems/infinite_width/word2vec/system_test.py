@@ -38,14 +38,19 @@ def toy(n=400, asked=8):
   return corpus.Corpus(codes, known, asked_rows)
 
 
-def build(model='limit', subsample=0.0, chunk=20, **options):
+def build(start=None, subsample=0.0, chunk=20, **options):
   text = toy()
   data, span = dynamics.prepared(
     text, chunk=chunk, window=3, subsample=subsample
   )
   made = dict(window=3, negatives=4, eval_words=16, dtype=jnp.float64)
   structure = Structure(
-    len(text.codes), V, span, model, chunk=chunk, **(made | options)
+    len(text.codes),
+    V,
+    span,
+    start or dynamics.limit(),
+    chunk=chunk,
+    **(made | options),
   )
   return structure, data
 
@@ -83,7 +88,7 @@ def test_contexts_are_those_of_a_loop():
 
 def test_a_step_is_the_loop_of_the_reference():
   """One step against word2vec.c written out, from what the step drew."""
-  structure, data = build('finite', width=5)
+  structure, data = build(dynamics.of_width(5))
   system, hp = dynamics.system(structure), Hp(0.2, 0.01)
   problem, state = start(system, KEY, hp, data)
   Q = jax.random.normal(KEY, (V, 5), jnp.float64)
@@ -165,7 +170,7 @@ def test_a_sentence_ends_where_too_little_is_kept():
 def test_rows_of_length_V_are_the_limit():
   """Columns V ... 2V − 1 stay zero: the same but for the order of sums."""
   one, _ = run(*build(), 40)
-  two, _ = run(*build(width=2 * V), 40)
+  two, _ = run(*build(dynamics.limit(2 * V)), 40)
   assert np.all(np.asarray(two.tables.P)[:, V:] == 0)
   # 800 tokens, each with roundings of 1e-16 in numbers of order one.
   for a, b in zip(one.tables, two.tables, strict=True):
@@ -176,15 +181,15 @@ def test_rows_of_length_V_are_the_limit():
 def test_a_wide_network_is_near_the_limit():
   """⟨P_v, P_w⟩ at the start is off by S^-½, so are logits: 3e-3 at 10⁵."""
   _, far = run(*build(), 20)
-  _, near = run(*build('finite', width=100_000), 20)
-  _, narrow = run(*build('finite', width=10), 20)
+  _, near = run(*build(dynamics.of_width(100_000)), 20)
+  _, narrow = run(*build(dynamics.of_width(10)), 20)
   gap = abs(float(near['loss'][-1] - far['loss'][-1]))
   assert gap < 0.01
   assert gap < 0.2 * abs(float(narrow['loss'][-1] - far['loss'][-1]))
 
 
 def test_frozen_features_answer_nothing_and_learn():
-  state, records = run(*build('kernel'), 40)
+  state, records = run(*build(frozen=True), 40)
   assert np.array_equal(state.tables.P, np.eye(V))
   assert np.all(records['accuracy'] == 0) and np.all(records['norm_in'] == 1)
   np.testing.assert_allclose(records['loss'][0], np.log(2), rtol=1e-12)
@@ -281,9 +286,8 @@ def test_chunks_of_a_run_are_the_run():
 @pytest.mark.parametrize(
   'fields, line',
   [
-    ({'model': 'wide'}, "model is 'wide', expected one of limit, finite"),
-    ({'model': 'finite'}, 'width is None, expected one for model=finite'),
-    ({'width': 5}, 'width is 5, expected none or at least V = 12'),
+    ({'start': dynamics.of_width(0)}, 'S is 0, expected a width >= 1'),
+    ({'start': dynamics.limit(5)}, 'S is 5, expected at least V = 12'),
     ({'words': 6}, 'words is 6, expected an integer >= 7'),
     ({'span': 3}, 'span is 3, expected an integer >= 20'),
     ({'negatives': 0}, 'negatives is 0, expected an integer >= 1'),

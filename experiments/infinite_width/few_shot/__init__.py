@@ -1,0 +1,1 @@
+"""Few-shot learning: limit, widths and kernels on equal tasks."""
