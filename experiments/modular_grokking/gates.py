@@ -61,14 +61,14 @@ def gated(
   if not why:
     given = {'kind': kind, 'headline': headline, **options}
     return make(id, statement, source, *numbers, samples(), **given)
-  ends = {at_most: (-math.inf, *numbers), at_least: (*numbers, math.inf)}
-  predicted = ends.get(make, numbers if len(numbers) > 1 else numbers[0])
+  low = -math.inf if make is at_most else numbers[0]
+  high = math.inf if make is at_least else numbers[-1]
   return untestable(
     id,
     statement,
     source,
     why,
-    predicted=predicted,
+    predicted=low if low == high else (low, high),
     kind=kind,
     headline=headline,
   )
