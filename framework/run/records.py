@@ -85,9 +85,10 @@ class Records:
       if path.name.endswith(_PARTIAL):
         path.unlink()
     self.written = set(chunks(workdir))
-    self._place: tuple | None = None
-    self._parts: list[tuple[int, Mapping[str, np.ndarray]]] = []
-    self._start = self._stop = self._flushed = 0
+    # Record times [first, first + width) of one place, filled in [start, stop).
+    self._place: Any = None
+    self._buffer: dict[str, np.ndarray] = {}
+    self._first = self._width = self._start = self._stop = self._flushed = 0
 
   def _coordinate(self, name: str, values: Any) -> None:
     # Names, None, tuples: a store has numbers and text.
@@ -148,62 +149,48 @@ class Records:
       times: Which record times; None for observations without time.
     """
     place = structure, points, seeds, tuple(values)
+    # As in the store: points before seeds.
+    values = {n: np.moveaxis(np.asarray(x), 1, 0) for n, x in values.items()}
     if times is None or not values:
-      self._put(place, None, values)
+      self._put(place, values)
       return
     if place != self._place or times.start != self._stop:
-      self._leave(times.start)
-      self._place = place
-    self._parts.append((times.start, values))
-    self._stop = times.stop
-    full = self._stop
-    if full < len(self._layout.times):
-      full -= full % self._span
-    if full > self._start:
-      self._put_times(self._start, full)
-      self._start = full
-      self._flushed = max(full, self._flushed)
-      self._parts = [
-        (first, {n: _freed(x) for n, x in part.items()})
-        for first, part in self._between(full, self._stop)
-      ]
-    if sum(x.nbytes for _, v in self._parts for x in v.values()) > _HELD:
-      self._leave(self._stop)
+      self.flush()
+      self._begin(place, times.start, values)
+    while self._stop < times.stop:
+      at, end = self._stop, min(times.stop, self._first + self._width)
+      for name, x in values.items():
+        kept = self._buffer[name][:, :, at - self._first : end - self._first]
+        kept[:] = x[:, :, at - times.start : end - times.start]
+      self._stop = end
+      if end in (self._first + self._width, len(self._layout.times)):
+        self.flush()
+        self._first = self._start = end
 
   def flush(self) -> None:
     """Writes what is only in memory; it stays there until its span is full."""
     if self._stop > self._flushed:
-      self._put_times(self._start, self._stop)
+      times = slice(self._start, self._stop)
+      here = slice(times.start - self._first, times.stop - self._first)
+      values = {n: x[:, :, here] for n, x in self._buffer.items()}
+      self._put(self._place, values, times)
       self._flushed = self._stop
 
-  def _leave(self, start: int) -> None:
-    """Writes what is only in memory and forgets it."""
-    self.flush()
-    self._parts = []
+  def _begin(self, place: tuple, start: int, values: Mapping) -> None:
+    """Makes room for a span of another place, from a record time on."""
+    record = sum(x[:, :, :1].nbytes for x in values.values())
+    self._width = max(1, min(self._span, _HELD // max(record, 1)))
+    self._place, self._buffer = place, {}
+    for name, x in values.items():
+      shape = (*x.shape[:2], self._width, *x.shape[3:])
+      self._buffer[name] = np.empty(shape, self._arrays[name].dtype)
+    self._first = start - start % self._width
     self._start = self._stop = self._flushed = start
 
-  def _between(self, start: int, stop: int) -> list[tuple[int, Mapping]]:
-    """The parts in memory, cut to record times in [start, stop)."""
-    found = []
-    for first, values in self._parts:
-      size = next(iter(values.values())).shape[2]
-      low, high = max(start - first, 0), min(stop - first, size)
-      if low < high:
-        cut = {n: x[:, :, low:high] for n, x in values.items()}
-        found.append((first + low, cut))
-    return found
-
-  def _put_times(self, start: int, stop: int) -> None:
-    """Writes record times in memory, a span of the store after the other."""
-    while start < stop:
-      end = min(stop, (start // self._span + 1) * self._span)
-      parts = [values for _, values in self._between(start, end)]
-      joined = {n: np.concatenate([v[n] for v in parts], 2) for n in parts[0]}
-      self._put(self._place, slice(start, end), joined)
-      start = end
-
-  def _put(self, place: Any, times: slice | None, values: Mapping) -> None:
-    """Writes one region to disk."""
+  def _put(
+    self, place: tuple, values: Mapping, times: slice | None = None
+  ) -> None:
+    """Writes one region, (points, seeds[, times], ...), to disk."""
     structure, points, seeds, _ = place
     loops = [len(v) for v in self._layout.structure.values()]
     outer = np.unravel_index(structure, loops) if loops else ()
@@ -212,12 +199,11 @@ class Records:
     rest = [seeds] if times is None else [seeds, times]
     for name, value in values.items():
       array = self._arrays[name]
-      value = np.moveaxis(np.asarray(value, array.dtype), 1, 0)
       for box in _boxes(points.start, points.stop, grid):
         first = np.ravel_multi_index([b.start for b in box], grid)
         sides = [b.stop - b.start for b in box]
         there = int(first) - points.start if grid else 0
-        part = value[there : there + math.prod(sides)]
+        part = np.asarray(value[there : there + math.prod(sides)], array.dtype)
         own = [slice(0, n) for n in value.shape[len(rest) + 1 :]]
         region = (*outer, *box, *rest, *own)
         try:
@@ -261,11 +247,6 @@ def damaged(name: Any, error: Exception) -> DamagedRecords:
   return DamagedRecords(f'{NAME}/{name} cannot be read: {line[:200]}')
 
 
-def _freed(x: np.ndarray) -> np.ndarray:
-  """A cut of an array that does not keep the whole of it, if that is large."""
-  return x if x.base is None or x.base.nbytes <= _CHUNK else x.copy()
-
-
 def _path(workdir: epath.PathLike) -> str:
   return str(epath.Path(workdir) / NAME)
 
@@ -282,14 +263,12 @@ def _touched(name: str, sides: Sequence[int], region: Sequence[slice]):
 
 def _span(layout: Layout, variables: Mapping[str, Variable], block) -> int:
   """Record times in a chunk: as many as may be kept in memory."""
-  seeds, points = block
-  record = min(seeds, len(layout.seeds)) * min(points, layout.points)
-  record *= sum(
+  record = math.prod(block) * sum(
     math.prod(v.shape) * np.dtype(v.dtype).itemsize
     for v in variables.values()
     if v.timed
   )
-  return max(1, min(_SPAN, len(layout.times), _HELD // max(record, 1)))
+  return _even(len(layout.times), min(_SPAN, _HELD // max(record, 1)))
 
 
 def _chunk(layout: Layout, variable: Variable, block, span: int) -> list[int]:
@@ -317,18 +296,22 @@ def _fit(shape: Sequence[int], room: int, block: int = 0) -> list[int]:
   room = max(1, min(room, block or room))
   for axis in reversed(range(len(shape))):
     size, inner = max(1, shape[axis]), math.prod(found)
-    most = min(size, room // inner)
-    rows = block // inner
-    within = [
-      c
-      for c in range(most, most // 4, -1)
-      if rows % c == 0 and (size % c == 0 or math.prod(shape[:axis]) == 1)
-    ]
-    whole = not block or block >= math.prod(shape)
-    found[axis] = most if whole or not within else within[0]
+    most, rows = room // inner, block // inner
+    within = [_even(size, most)]
+    if 0 < block < math.prod(shape):
+      alone = math.prod(shape[:axis]) == 1
+      sides = range(min(size, most), min(size, most) // 4, -1)
+      fits = [c for c in sides if rows % c == 0 and (alone or size % c == 0)]
+      within = fits or within
+    found[axis] = within[0]
     if found[axis] < size:
       break
   return found
+
+
+def _even(size: int, most: int) -> int:
+  """The side of the fewest equal pieces of a length that are short enough."""
+  return -(-size // -(-size // max(1, min(size, most)))) if size else 1
 
 
 def _boxes(start: int, stop: int, shape: list[int]):

@@ -31,12 +31,12 @@ calls = 0
 def die():
   os.kill(os.getpid(), signal.SIGKILL)
 
-def put(self, place, times, values):
+def put(self, place, values, times=None):
   global calls
   calls += 1
   if calls == count:
     values = dict(list(values.items())[:len(values) // 2 + 1])
-  original_put(self, place, times, values)
+  original_put(self, place, values, times)
   if calls == count:
     die()
 
