@@ -34,6 +34,8 @@ def test_the_law_of_an_initialiser_is_found_exactly(initializer, law):
   'initializer, rank, law',
   [
     (nn.initializers.lecun_normal(), 3, 'fan_in'),
+    (nn.initializers.lecun_normal(in_axis=0, out_axis=1), 2, 'fan_in'),
+    (nn.initializers.lecun_normal(in_axis=0, out_axis=1), 3, 'fan_out'),
     (nn.initializers.lecun_normal(), 4, 'fan_in'),
     (nn.initializers.he_normal(in_axis=-1, out_axis=-2), 4, 'fan_out'),
     (nn.initializers.glorot_uniform(), 4, 'fan_avg'),
@@ -52,6 +54,8 @@ def test_the_law_of_an_initialiser_is_found_exactly(initializer, law):
 )
 def test_a_law_is_of_tensors_of_one_rank(initializer, rank, law):
   assert laws.law_of(initializer, rank) == law
+  if rank == 2:
+    assert laws.law_of(initializer) == law
 
 
 def test_a_law_says_how_deviations_go_together():
@@ -72,5 +76,6 @@ def test_a_law_says_how_deviations_go_together():
 
 def test_the_size_tells_two_of_one_law_apart():
   one, two = (laws.drawn(nn.initializers.normal(s)) for s in (0.1, 0.2))
+  assert laws.factor('constant', 4, 9) == 1
   assert one.law == two.law == 'constant'
   np.testing.assert_allclose(two.size, 2 * one.size, rtol=1e-6, atol=0)

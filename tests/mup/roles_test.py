@@ -438,8 +438,7 @@ def test_all_growing_axes_are_in_one_fan():
 
     @nn.compact
     def __call__(self, x):
-      h = nn.RNN(nn.OptimizedLSTMCell(self.n), name='lstm')(x)
-      h = nn.RNN(nn.GRUCell(self.n), name='gru')(h)
+      h = nn.RNN(nn.GRUCell(self.n), name='gru')(x)
       h = nn.MultiHeadAttention(2, name='attention')(h)
       h = nn.PReLU(name='prelu')(nn.GroupNorm(2, name='norm')(h))
       return nn.Dense(3, name='out')(nn.RMSNorm(name='rms')(h))
@@ -451,11 +450,8 @@ def test_all_growing_axes_are_in_one_fan():
     assert all(both.count(i) == 1 for i in grows), path
   unknown = {p for p, s in found.items() if s.role.law == 'unknown'}
   # Orthogonal ones: of the square root of the larger side.
-  cells = 'GRUCell_0', 'OptimizedLSTMCell_0'
-  own = {p for p in found if p.startswith(cells) and '/h' in p}
+  own = {p for p in found if p.startswith('GRUCell_0/h')}
   assert unknown == {p for p in own if p.endswith('kernel')}
   kinds = {path: s.ninf for path, s in found.items()}
-  assert (
-    kinds['GRUCell_0/hn/kernel'] == kinds['OptimizedLSTMCell_0/hi/kernel'] == 2
-  )
+  assert kinds['GRUCell_0/hn/kernel'] == 2
   assert kinds['out/kernel'] == kinds['rms/scale'] == 1

@@ -321,6 +321,20 @@ def test_an_output_that_starts_too_large_may_not_grow():
   assert kept == found
 
 
+def test_a_start_that_scatters_may_be_one_that_falls():
+  """n^-0.2 with a standard error of 0.155 is n^-1/2 within two of them."""
+  widths = 256, 1024, 4096
+  for stderr in (0.155, 0.1):
+    spread = stderr * 2**0.5 * math.log(4)
+    parts = 1 + spread * np.array([1, -1])
+    size = np.stack([n**-0.2 * parts for n in widths])[:, :, None, None]
+    size = np.repeat(size, 2, 2)
+    change = np.stack([n**0.15 * np.ones((2, 2, 1)) for n in widths])
+    check = Check(widths, ('',), size, change)
+    found = coordinates.failures(check)
+    assert (found == []) == (stderr > 0.15)
+
+
 def test_changes_within_rounding_are_none():
   def rounding(n):
     return [[0, 0], [1e-7 * n**0.5, 0.1]]
@@ -337,7 +351,10 @@ def test_changes_within_rounding_are_none():
   assert len(coordinates.unseen(found)) == 1
   for parts in (98, 102):
     small = parts * np.finfo(np.float32).eps
-    seen = made(flat, lambda n, x=small: [[0, 0], [x, 0.1]])
+    # Of sizes of 8.
+    seen = made(
+      lambda n: [[8, 1], [8, 1]], lambda n, x=8 * small: [[0, 0], [x, 0.1]]
+    )
     assert (coordinates.unseen(seen) == []) == (parts > 100)
     assert len(coordinates.findings(seen)) == (6 if parts > 100 else 5)
   nothing = made(flat, lambda n: [[0, 0], [0, 0.1]])
@@ -356,6 +373,7 @@ def test_what_is_zero_or_lost_at_some_widths_has_no_order():
     assert math.isnan(coordinates.steepest(check))
   zero = Check((2, 4), ('',), np.zeros((2, 1, 2, 1)), np.zeros((2, 1, 2, 1)))
   assert coordinates.failures(zero) == [] and coordinates.steepest(zero) == 0
+  assert coordinates.unseen(zero) == []
 
 
 def test_the_slope_is_that_of_least_squares():
@@ -380,3 +398,15 @@ def test_the_steepest_comes_first_and_lost_numbers_before_it():
   ]
   whole = functools.reduce(lambda a, b: a + b, coordinates.failures(check))
   assert 'n^2.00' in whole and 'n^1.00' in whole
+
+
+def test_a_table_is_a_row_a_module_and_a_column_a_record():
+  def size(n):
+    return [[n, 1], [n**-0.25, n**2]]
+
+  found = made(size, modules=('layers_0/dense', ''))
+  assert coordinates.table(found).splitlines() == [
+    'module           t = 1   t = 2',
+    'layers_0/dense    1.00   -0.25',
+    'output            0.00    2.00',
+  ]
