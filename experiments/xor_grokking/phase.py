@@ -1,22 +1,35 @@
 """Steps to fit and to generalise over α/ω, signal and η."""
 
+import dataclasses
+
 import numpy as np
 from xarray import Dataset
 
 from configs.xor_grokking import Config
-from experiments.xor_grokking.setting import PAPER, arm, first_time, times
-from experiments.xor_grokking.slow import DERIVED_FIT
-from framework.evidence.claims import (
-  Claim,
-  at_least,
-  at_most,
-  untestable,
-  within,
+from experiments.xor_grokking.setting import (
+  PAPER,
+  Setting,
+  arm,
+  asked,
+  first_time,
+  settings,
+  times,
 )
-from framework.launch import Variant
-from framework.systems.clusters.xor import theory
+from experiments.xor_grokking.slow import (
+  DERIVED_FIT,
+  FIT_WINDOW,
+  fit_unseen,
+  fit_window,
+)
+from framework.evidence.claims import Claim, at_least, at_most, within
+from framework.evidence.known import known
+from framework.evidence.lanes import over
+from framework.launch import Figures, Variant
+from framework.systems.clusters.xor import laws
 
 __all__ = ['VARIANT', 'cells']
+
+AXES = ('eta', 'omega', 'signal')
 
 
 def cells(config: Config, ds: Dataset) -> dict[str, np.ndarray]:
@@ -28,130 +41,204 @@ def cells(config: Config, ds: Dataset) -> dict[str, np.ndarray]:
 
   Returns:
     {fit: steps to training accuracy 1, generalise: steps to test accuracy 0.95,
-    law: of the time to fit}; NaN where it was not reached.
+    law: of the time to fit (eta, omega, signal, 1), and the values of the
+    axes}; infinite where it was not reached, NaN where that is not known.
   """
-  for axis in ('eta', 'omega', 'signal'):
-    if axis not in ds.dims:
-      ds = ds.expand_dims({axis: [getattr(config, axis)]})
-  ds = ds.transpose('eta', 'omega', 'signal', 'seed', ...)
   t = ds['time'].values
+  etas, omegas, signals = (np.array(config.axis(axis)) for axis in AXES)
 
   def first(name, level):
-    array = ds[name].transpose('eta', 'omega', 'signal', 'seed', 'time')
-    return first_time(t, array.values, level)
+    return first_time(t, over(ds, name, AXES), level)
 
-  law = theory.time_to_fit(config.n, config.p, config.alpha, ds['omega'].values)
-  fit = first('train_accuracy', 1.0)
+  c = config
+  law = np.array([laws.time_to_fit(c.n, c.p, c.alpha, x) for x in omegas])
+  shape = len(etas), len(omegas), len(signals), 1
   return {
-    'fit': fit,
+    'fit': first('train_accuracy', 1.0),
     'generalise': first('test_accuracy', 0.95),
-    'law': np.broadcast_to(np.asarray(law)[None, :, None, None], fit.shape),
-    'eta': ds['eta'].values,
-    'omega': ds['omega'].values,
-    'signal': ds['signal'].values,
+    'law': np.broadcast_to(law[None, :, None, None], shape),
+    'eta': etas,
+    'omega': omegas,
+    'signal': signals,
   }
 
 
 def claims(config: Config, ds: Dataset) -> list[Claim]:
   """First passages over α/ω, signal and η."""
-  found = cells(config, ds)
-  fit, law, general = found['fit'], found['law'], found['generalise']
   made = []
-  slow_fit = (law > 3) & (1.3 * law < config.steps)
-  # The law takes points as orthogonal, which (A2) is about.
-  narrow = (found['signal'] <= 2.5)[None, None, :, None]
-  chosen = slow_fit & narrow
-  statement = 'steps to fit all labels over the law, where it is 3 ... T/1.3'
-  if chosen.any():
-    made.append(
-      within(
-        'fit.law',
-        statement,
-        DERIVED_FIT,
-        0.8,
-        1.2,
-        (fit / law)[chosen],
-        derivation='as in the slow run; signal <= 2.5, for the law takes the '
-        'points as orthogonal',
-      )
-    )
-  else:
-    reason = 'no cell has its law there'
-    made.append(untestable('fit.law', statement, DERIVED_FIT, reason))
-  at_once = np.isfinite(fit) & (law < 0.3) & narrow
-  if at_once.any():
-    made.append(
-      at_most(
-        'fit.once',
-        'where the law is below 0.3 one step, now and then a few, fits all',
-        DERIVED_FIT,
-        1.5,
-        fit[at_once],
-        derivation='1, and the rare point that its neighbours hold back',
-      )
-    )
-  late = law > 1.2 * config.steps
-  if late.any():
-    made.append(
-      at_most(
-        'fit.never',
-        'control: where the law is beyond T no run fits all labels: share '
-        'that does',
-        DERIVED_FIT,
-        0.0,
-        np.isfinite(fit[late]),
-        derivation='exact',
-      )
-    )
-  both = np.isfinite(fit) & np.isfinite(general)
-  if both.any():
-    made.append(
-      at_least(
-        'order',
-        'no run generalises before it has fitted: t_generalise − t_fit',
-        f'{PAPER}: grokking',
-        0.0,
-        (general - fit)[both],
-        each=True,
-        derivation='exact',
-      )
-    )
-  share = np.isfinite(general).mean(-1)
-  if share.shape[2] > 2:
-    strong, weak = share[..., -1], share[..., 0]
-    made.append(
-      at_least(
-        'signal',
-        'a stronger signal never hurts: share of runs that generalise by T, '
-        'strongest less weakest signal, over (η, ω)',
-        f'{PAPER}: (A1), exponent n‖μ‖⁴/p',
-        0.0,
-        (strong - weak).ravel(),
-        each=True,
-        derivation='exact up to seeds',
-      )
-    )
-  if (found['eta'] == 0).any() and (found['eta'] >= 0.2).any():
-    quick_row = found['omega'] <= config.alpha / 10
-    strongest = share[:, quick_row][..., found['signal'] >= 2.5]
-    made.append(
-      at_least(
-        'noise',
-        'flipped labels cost clusters: share that generalises at α/ω >= 10, '
-        'signal >= 2.5, least η less largest η',
-        'measured: d_ν = c_ν − n_ν fluctuates more',
-        0.05,
-        (strongest[0] - strongest[-1]).ravel(),
-        derivation='0.2 was measured',
-      )
-    )
+  for here in _diagrams(config, ds):
+    found = cells(here.config, here.ds)
+    made += [*_fitting(here, found), *_generalising(here, found)]
   return made
 
 
-def figures(config: Config, ds: Dataset) -> dict[str, tuple]:
+def _diagrams(config: Config, ds: Dataset) -> list[Setting]:
+  """A setting for each point of further axes, these three still swept."""
+  found = []
+  for here in settings(config, ds, but=AXES):
+    axes = {
+      axis: config.sweep.get(axis, (getattr(here.config, axis),))
+      for axis in AXES
+    }
+    swept = dataclasses.replace(here.config, sweep=axes)
+    found.append(here._replace(config=swept))
+  return found
+
+
+def _where(found: dict[str, np.ndarray], rule) -> np.ndarray:
+  """The cells of which a rule of (config values) says '' (no objection)."""
+  shape = found['law'].shape[:3]
+  chosen = np.zeros(shape, bool)
+  for i in np.ndindex(*shape):
+    eta, omega, signal = (
+      float(found[axis][j]) for axis, j in zip(AXES, i, strict=True)
+    )
+    chosen[i] = not rule(eta, omega, signal, float(found['law'][*i, 0]))
+  return chosen
+
+
+def _fitting(here: Setting, found: dict[str, np.ndarray]) -> list[Claim]:
+  own, c, _ = here
+  fit, law = found['fit'], found['law']
+
+  def law_reaches(eta, omega, signal, law):
+    at = dataclasses.replace(c, eta=eta, omega=omega, signal=signal)
+    return fit_unseen(at, signal, law)
+
+  def orthogonal(eta, omega, signal, law):
+    return laws.fit_out_of_reach(c.n, c.p, signal, c.alpha, omega, c.leak)
+
+  counted = _where(found, law_reaches)
+  once = _where(found, orthogonal) & (law[..., 0] < 0.3)
+  lanes = fit.size
+  chance = np.vectorize(lambda x: laws.fit_chance(c.steps, c.n, x))(law[..., 0])
+  never = _where(found, orthogonal) & (chance * lanes < 0.01)
+  none = '{} no cell of the sweep'.format
+  return [
+    asked(
+      '' if counted.any() else none('the law is 3 ... T/1.3 in'),
+      within,
+      f'{own}fit.law',
+      'steps to fit all labels over the law, where it is 3 ... T/1.3',
+      DERIVED_FIT,
+      *fit_window(c.m),
+      lambda: (fit / law)[counted],
+      derivation=FIT_WINDOW,
+      kind='theorem',
+      headline=True,
+    ),
+    asked(
+      '' if once.any() else none('the law is below 0.3 in'),
+      at_most,
+      f'{own}fit.once',
+      'where the law is below 0.3 one step, now and then a few, fits all',
+      DERIVED_FIT,
+      1.5,
+      lambda: fit[once],
+      derivation='1, and the rare point that its neighbours hold back: every '
+      'other run by a step',
+      kind='theorem',
+    ),
+    asked(
+      '' if never.any() else none('the law is so far beyond T in'),
+      at_most,
+      f'{own}fit.never',
+      'control: where all n labels are fitted by T with a chance of less than '
+      'a hundredth in all lanes, no run does: share that does',
+      f'{DERIVED_FIT}: chance Φ(z_n T/law)^n',
+      0.0,
+      lambda: known(np.isfinite, fit[never]),
+      derivation='exact',
+      kind='theorem',
+    ),
+  ]
+
+
+def _generalising(here: Setting, found: dict[str, np.ndarray]) -> list[Claim]:
+  own, c, _ = here
+  fit, general = found['fit'], found['generalise']
+  etas, omegas, signals = (found[axis] for axis in AXES)
+  share = known(np.isfinite, general).mean(-1)  # (eta, omega, signal)
+  soon = omegas <= c.alpha / 10
+  # Large steps, labels that are mostly right: runs generalise at the strongest.
+  clear = (etas <= 0.1)[:, None] & soon[None, :]
+  enough = c.seeds >= 10 and c.steps >= 30 and c.n >= 100 and not c.leak
+  short = '' if enough else 'needs n >= 100, 30 steps, 10 seeds, ReLU'
+  strong = (signals >= 2) & (signals <= 3.5)
+  wide = len(signals) > 1 and max(signals) >= 2 and min(signals) <= 1.5
+  noisy = min(etas) <= 0.05 and max(etas) >= 0.2
+
+  def after():
+    some = clear[:, :, None] & strong[None, None, :]
+    ahead = (general - fit)[some]
+    return np.where(np.isposinf(general[some]), 0.0, ahead)
+
+  def lost_to_noise():
+    rows = share[:, soon][..., strong]
+    return (rows[np.argmin(etas)] - rows[np.argmax(etas)]).ravel()
+
+  return [
+    asked(
+      short or ('' if clear.any() and strong.any() else 'no such cell'),
+      at_least,
+      f'{own}order',
+      'no run generalises before it has fitted: t_generalise − t_fit, where '
+      'α/ω >= 10, η <= 0.1 and 2 <= signal <= 3.5',
+      f'{PAPER}: grokking',
+      0.0,
+      after,
+      each=True,
+      derivation='exact; 0 for runs that do not generalise by T',
+      kind='paper',
+    ),
+    asked(
+      short
+      or ('' if wide and clear.any() else 'needs signals <= 1.5 and >= 2'),
+      at_least,
+      f'{own}signal',
+      'a stronger signal helps: share of runs that generalise by T, strongest '
+      'less weakest signal, mean over η <= 0.1 and α/ω >= 10',
+      f'{PAPER}: (A1), exponent n‖μ‖⁴/p',
+      0.0,
+      lambda: (share[..., np.argmax(signals)] - share[..., np.argmin(signals)])[
+        clear
+      ],
+      strict=True,
+      derivation='the sign',
+      kind='paper',
+    ),
+    asked(
+      short or ('' if noisy and soon.any() else 'needs η <= 0.05 and >= 0.2'),
+      at_least,
+      f'{own}noise',
+      'flipped labels cost clusters: share that generalises at α/ω >= 10, '
+      'signal 2 ... 3.5, least η less largest η',
+      f'{PAPER}: (A3); derived: d_ν = c_ν − n_ν fluctuates more',
+      0.0,
+      lost_to_noise,
+      strict=True,
+      derivation='the sign',
+      kind='paper',
+    ),
+    asked(
+      short or ('' if noisy and soon.any() else 'needs η <= 0.05 and >= 0.2'),
+      at_least,
+      f'{own}noise.size',
+      'likewise',
+      'our earlier runs: 12 seeds a cell, η = 0 against 0.2',
+      0.05,
+      lost_to_noise,
+      derivation='0.2 was measured',
+      kind='regression',
+    ),
+  ]
+
+
+def figures(config: Config, ds: Dataset) -> Figures:
   """Steps to fit and to generalise over α/ω and signal, a column an η."""
   from framework.evidence import figures as plotting
 
+  _, config, ds = _diagrams(config, ds)[0]
   found = cells(config, ds)
   order = np.argsort(config.alpha / found['omega'])
   ratio = (config.alpha / found['omega'])[order]

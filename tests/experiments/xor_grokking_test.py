@@ -115,5 +115,13 @@ def test_record_times():
 
 def test_first_time():
   t = np.array([0, 1, 4, 9])
-  y = np.array([[0.0, 0.5, 1.0, 0.2], [0.0, 0.1, 0.2, 0.3]])
-  assert first_time(t, y, 1.0)[0] == 4 and np.isnan(first_time(t, y, 1.0)[1])
+  nan = np.nan
+  y = [
+    [0.0, 0.5, 1.0, 0.2],
+    [0.0, 0.1, 0.2, 0.3],  # never
+    [0.0, nan, 1.0, 1.0],  # who knows
+    [0.0, 1.0, nan, nan],
+    [nan, nan, nan, nan],
+  ]
+  found = first_time(t, np.array(y), 1.0)
+  np.testing.assert_array_equal(found, [4, np.inf, nan, 1, nan])

@@ -11,7 +11,7 @@ Hp                step size, start, noise, signal: every one can be a lane
 xor_cluster       the points
 bartlett_problem, gram_problem, explicit_problem   three forms of a run
 TwoLayerNet       the network as a flax module
-theory            assumptions, rates, times, chances, as plain numbers
+theory, laws      the paper's and what is derived here, as plain numbers
 """
 
 from framework.systems.clusters import xor
@@ -22,6 +22,7 @@ from framework.systems.clusters.xor import (
   bartlett_problem,
   explicit_problem,
   gram_problem,
+  laws,
   system,
   theory,
   xor_cluster,
@@ -34,6 +35,7 @@ __all__ = [
   'bartlett_problem',
   'explicit_problem',
   'gram_problem',
+  'laws',
   'system',
   'theory',
   'xor',

@@ -21,9 +21,10 @@ Data and network
     labels            clusters and labels alone
     TwoLayerNet       the network as a flax module
 
-Laws
-    theory            assumptions, rates, times, chances, as plain numbers
-    probes            observables as pure functions
+Laws, as plain numbers
+    theory            the paper's: assumptions, theorem, lemma
+    laws              derived here: first step, times, growth, lost clusters
+    probes            observables, as pure functions
 
 >>> import jax, jax.numpy as jnp
 >>> from framework import rollout
@@ -34,7 +35,7 @@ Laws
 (2, 4)
 """
 
-from framework.systems.clusters.xor import probes, theory
+from framework.systems.clusters.xor import laws, probes, theory
 from framework.systems.clusters.xor.bartlett import bartlett_problem
 from framework.systems.clusters.xor.data import labels, xor_cluster
 from framework.systems.clusters.xor.explicit import (
@@ -70,6 +71,7 @@ __all__ = [
   'gradient_descent',
   'gram_problem',
   'labels',
+  'laws',
   'mu_norm',
   'probes',
   'system',

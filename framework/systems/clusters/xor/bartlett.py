@@ -89,7 +89,7 @@ def _factor(
   key: Key[Array, ''], diagonal: Float[Array, ' n']
 ) -> Float[Array, 'n n']:
   n, dtype = len(diagonal), diagonal.dtype
-  below = jnp.tril(draws.normal(key, (n, n), dtype), -1)
+  below = jnp.tril(jax.random.normal(key, (n, n), dtype), -1)
   return below + jnp.diag(diagonal)
 
 
@@ -147,10 +147,10 @@ def bartlett_problem(
   diagonal, norms, lengths = jnp.split(drawn, [n, n + n_test])
   L = _factor(key_below, diagonal)
   train = jnp.concatenate([signal(key_train, found), L], 1)
-  inside = draws.normal(keys[4], (n_test, n), dtype)
+  inside = jax.random.normal(keys[4], (n_test, n), dtype)
   test = jnp.concatenate([signal(key_test, clean), inside], 1)
   W0 = xor_net.first_layer(keys[5], n + 2, m, omega, dtype)
-  off = draws.normal(keys[7], (n_test, m), dtype)
+  off = jax.random.normal(keys[7], (n_test, m), dtype)
   off_span = OffSpan(
     T0=omega * norms[:, None] * off,
     N0=(omega * lengths) ** 2,

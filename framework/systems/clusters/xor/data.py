@@ -20,8 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Int, Key
 
-from framework.maths import draws
-
 __all__ = ['Labels', 'XorData', 'cluster_means', 'labels', 'xor_cluster']
 
 CLEAN = np.array([1, 1, -1, -1])  # label of each cluster
@@ -147,5 +145,5 @@ def xor_cluster(
   key_labels, key_noise = jax.random.split(key)
   found = labels(key_labels, n, eta, stratified, dtype)
   means = cluster_means(found.cluster, mu_norm, dtype)
-  x = draws.normal(key_noise, (n, p), dtype)
+  x = jax.random.normal(key_noise, (n, p), dtype)
   return XorData(x.at[:, :2].add(means), found)

@@ -18,8 +18,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
-from framework.maths import draws
-
 __all__ = [
   'TwoLayerNet',
   'activation',
@@ -72,7 +70,7 @@ def first_layer(
   dtype: DTypeLike = jnp.float32,
 ) -> Float[Array, 'p m']:
   """Draws W(0): one column a neuron, entries i.i.d. N(0, ω²)."""
-  return jnp.asarray(omega, dtype) * draws.normal(key, (p, m), dtype)
+  return jnp.asarray(omega, dtype) * jax.random.normal(key, (p, m), dtype)
 
 
 class TwoLayerNet(nn.Module):

@@ -10,11 +10,9 @@ References:
 """
 
 import math
-import statistics
 from typing import NamedTuple
 
-import jax.scipy.special
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import ArrayLike, Float
 
 __all__ = [
   'Assumption',
@@ -24,9 +22,7 @@ __all__ = [
   'growth',
   'horizon',
   'least_dimension',
-  'minority_support',
   'slow_growth',
-  'time_to_fit',
   'within_assumptions',
 ]
 
@@ -122,7 +118,7 @@ def within_assumptions(n: int, m: int, C: float = 1.0) -> Setting:
 
   >>> found = within_assumptions(100, 400)
   >>> f'{found.p:.3g} {found.alpha:.2g} {found.omega:.2g}'
-  '1.32e+10 3.8e-13 2.2e-23'
+  '1.32e+10 3.8e-13 2.3e-23'
   """
   p = 1.2 * least_dimension(n, C)
   # Between C n^0.51 √p, (A1), and p/(C n²), (A2).
@@ -188,68 +184,3 @@ def slow_growth(
   """
   unit = alpha * mu_norm**2 / m**0.5
   return unit * (1 + math.sqrt(math.log(n) / n) * t)
-
-
-def minority_support(
-  counts: Float[Array, '*lanes 4 2'], cosine: Float[ArrayLike, ''] = 0.0
-) -> Float[Array, '*lanes 2']:
-  """Expected share of neurons pulled to the lesser cluster of each pair.
-
-  At t = 0 each point activates a neuron with probability ½, two points whose
-  cosine is ρ both do with probability ¼ + ρ/2π + O(ρ³), and ρ = ±‖μ‖²/(p +
-  ‖μ‖²) within a pair of clusters. So D_νj has
-
-      mean      δ/2,                          δ = (c_ν − n_ν) − (c_−ν − n_−ν)
-      variance  N/4 + (|ρ|/2π)(M² − N),       N = points of the pair,
-                                              M = clean less flipped of them
-
-  and the lesser cluster pulls with P(D <= −1) = Φ(−(|δ| + 1)/2√variance), D
-  being an integer.
-
-  Args:
-    counts: (c_ν, n_ν) of each cluster.
-    cosine: |ρ| of two points of a pair.
-
-  Returns:
-    One number for ±μ_1 and one for ±μ_2.
-
-  >>> import numpy as np
-  >>> even = np.array([[50., 0.], [50., 0.], [60., 0.], [40., 0.]])
-  >>> print(np.round(minority_support(even), 4))
-  [0.4602 0.0179]
-  """
-  net = counts[..., 0] - counts[..., 1]
-  size = counts.sum(-1)
-  gap = abs(net[..., 0::2] - net[..., 1::2])
-  pair = size[..., 0::2] + size[..., 1::2]
-  both = net[..., 0::2] + net[..., 1::2]
-  variance = pair / 4 + cosine / (2 * math.pi) * (both**2 - pair)
-  return jax.scipy.special.ndtr(-(gap + 1) / 2 / variance**0.5)
-
-
-def time_to_fit(
-  n: int, p: float, alpha: Float[ArrayLike, ''], omega: Float[ArrayLike, '']
-) -> Float[ArrayLike, '']:
-  """Steps until the last training point is fitted, in high dimension.
-
-      t = 4n (ω/α) z_n/√(2p),   Φ(z_n)^n = ½
-
-  Outputs begin as N(0, ω²p/2). Each point drives its own by α‖x‖²/4n = αp/4n a
-  step (half of the neurons active, sigmoid weights ½, other points orthogonal),
-  and the one farthest on the wrong side begins z_n deviations away, in the
-  median run. One step is the least there is.
-
-  Args:
-    n: Training points.
-    p: Dimension.
-    alpha: Step size α.
-    omega: Standard deviation ω of W(0).
-
-  Returns:
-    Steps, a real number.
-
-  >>> round(time_to_fit(200, 4e4, 1e-16, 1e-15), 1)
-  76.4
-  """
-  farthest = statistics.NormalDist().inv_cdf(0.5 ** (1 / n))
-  return 4 * n * omega / alpha * farthest / (2 * p) ** 0.5
