@@ -77,7 +77,7 @@ class Store(NamedTuple):
 def linear(inner: Array, xx: Array, yy: Array, scales: Scales) -> Array:
   """GP and NTK of a linear network, up to η."""
   del xx, yy
-  return scales.var_w * inner + scales.var_b
+  return jnp.asarray(scales.var_w * inner + scales.var_b)
 
 
 def gp(inner: Array, xx: Array, yy: Array, scales: Scales) -> Array:

@@ -152,7 +152,7 @@ def table(
 
 
 def _drawn(
-  rows_of: Array, rows: Episodes, turns: int, sizes: Sizes, dtype: DTypeLike
+  rows_of: Any, rows: Episodes, turns: int, sizes: Sizes, dtype: DTypeLike
 ) -> Tasks:
   x, x_query = (drawings.pixels(rows_of, r, turns, dtype) for r in rows)
   tasks = len(x)
