@@ -6,14 +6,9 @@ import numpy as np
 from xarray import Dataset
 
 from configs.attention_svm import SETUPS, Prompt
-from framework.evidence.claims import (
-  Claim,
-  at_least,
-  at_most,
-  equals,
-  untestable,
-)
-from framework.evidence.lanes import select
+from experiments.attention_svm.gates import gated
+from framework.evidence.claims import Claim, at_least, at_most, equals
+from framework.evidence.lanes import over, select
 from framework.launch import Arm, Figures, Variant, hp_of
 from framework.system import logspaced
 from framework.systems.attention_svm import prompt
@@ -42,25 +37,27 @@ def times(config: Prompt) -> np.ndarray:
 
 def ends(
   config: Prompt, ds: Dataset, name: str, setup: str, C: float | None = None
-):
-  """An observation at the last step, (p0, seeds, ...); the first C if any."""
-  last = select(ds.isel(time=-1), setup=setup)[name]
-  for dim, value in (('C', config.axis('C')[0] if C is None else C),):
-    if dim in last.dims:
-      last = last.sel({dim: value})
-  for dim in ('p0', 'seed'):
-    if dim not in last.dims:
-      last = last.expand_dims(dim)
-  rest = [d for d in last.dims if d not in ('p0', 'seed')]
-  return last.transpose('p0', 'seed', *rest).values
+) -> np.ndarray:
+  """A scalar at the last step, (p0, lanes); at the first C if none is given."""
+  first = config.axis('C')[0] if C is None else C
+  last = ds.isel(time=-1)
+  found = over(last, name, ('p0', 'seed'), setup=setup, C=first)
+  return found.reshape(len(found), -1)
+
+
+def _few(config: Prompt, length: float = 100.0) -> str:
+  """Steps of length η that reach ‖p‖ = η t, and starts that are let go of."""
+  path = min(config.axis('eta')) * config.steps
+  if path < length:
+    return f'needs η t = {length:g}, this is {path:g}'
+  if max(config.axis('epsilon')) > 0:
+    return 'needs ε = 0: else ‖p‖ stops growing where ‖∇L‖ is ε'
+  far = max(abs(a) for a in config.axis('p0'))
+  return '' if far <= 0.02 * path else f'needs |p0| ≤ {0.02 * path:g}'
 
 
 def claims(config: Prompt, ds: Dataset) -> list[Claim]:
-  """The four set-ups, as far as they were run."""
-  setups = config.axis('setup')
-  if config.steps < 1000:
-    reason = f'needs 1000 steps, there are {config.steps}'
-    return [untestable('setups', 'prompts turn to their SVM', SOURCE, reason)]
+  """The four kinds of set-ups, as far as they were run."""
   made: list[Claim] = []
   for setup, make in (
     ('single_global', _single_global),
@@ -71,7 +68,7 @@ def claims(config: Prompt, ds: Dataset) -> list[Claim]:
     ('loss_linear', _loss),
     ('loss_logistic', _loss),
   ):
-    if setup in setups:
+    if setup in config.axis('setup'):
       made += make(config, ds, setup)
   return made
 
@@ -91,181 +88,213 @@ def _norm(setup: str, value: float, config: Prompt, ds: Dataset) -> Claim:
 def _single_global(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
   return [
     _norm(setup, 0.4950495, config, ds),
-    at_least(
+    gated(
+      _few(config),
+      at_least,
       f'{setup}.direction',
       'one input, equal scores of the other tokens: p turns to the solution of '
       'the best token from every start',
       SOURCE,
       0.99,
-      ends(config, ds, 'cos_law', setup),
+      lambda: ends(config, ds, 'cos_law', setup),
       each=True,
       derivation='the published runs, which stop at ‖∇L‖ = 1e-9, have 0.994',
+      headline=True,
     ),
   ]
 
 
 def _single_local(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
   starts = np.asarray(config.axis('p0'))
-  other = ends(config, ds, 'cos_rival', setup)
-  own = ends(config, ds, 'cos_law', setup)
-  local, best = starts <= -1, starts >= -0.5
   made = []
-  if best.any():
-    made.append(
-      at_least(
-        f'{setup}.global',
-        'one input, two good tokens: from p(0) = (0, a), a ≥ −½, p turns to '
-        'the solution of the best',
-        SOURCE,
-        0.999,
-        own[best],
-        each=True,
-        derivation='published runs have 0.9998',
+  for id, name, some, words, seen in (
+    (
+      'global',
+      'cos_law',
+      starts >= -0.5,
+      'one input, two good tokens: from p(0) = (0, a), a ≥ −½, p turns to the '
+      'solution of the best',
+      0.9998,
+    ),
+    (
+      'local',
+      'cos_rival',
+      starts <= -1,
+      'and from a ≤ −1 to that of the second best, which is locally optimal',
+      0.9994,
+    ),
+  ):
+    if some.any():
+      made.append(
+        gated(
+          _few(config),
+          at_least,
+          f'{setup}.{id}',
+          words,
+          SOURCE,
+          0.999,
+          lambda name=name, some=some: ends(config, ds, name, setup)[some],
+          each=True,
+          derivation=f'published runs have {seen}',
+          headline=True,
+        )
       )
-    )
-  if local.any():
-    made.append(
-      at_least(
-        f'{setup}.local',
-        'and from a ≤ −1 to that of the second best, which is locally optimal',
-        SOURCE,
-        0.999,
-        other[local],
-        each=True,
-        derivation='published runs have 0.9994',
-      )
-    )
   return made
 
 
 def _multi(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
-  cosine = ends(config, ds, 'cos_law', setup)
+  reason = _few(config, 1000.0)
   made = [
-    at_least(
+    gated(
+      reason,
+      at_least,
       f'{setup}.direction',
       'three inputs of seven tokens: normalised descent turns p to its '
       'solution, every start and seed',
       SOURCE,
       0.999,
-      cosine,
+      lambda: ends(config, ds, 'cos_law', setup),
       each=True,
       derivation='O(1/‖p‖²) with ‖p‖ about 100; the published run, stopped at '
       '‖p‖ = 20, has 0.9996',
+      headline=True,
     )
   ]
-  if 'multi_gd' in config.axis('setup'):
-    plain = ends(config, ds, 'cos_law', 'multi_gd')
-    made.append(
-      at_least(
-        f'{setup}.gd',
-        'plain descent with ten times the step is behind: 1 − cos over that of '
-        'normalised descent, median',
-        SOURCE,
-        3.0,
-        float(np.median((1 - plain) / (1 - cosine))),
-        derivation='‖p‖ grows as ln t in place of t; published runs: 37',
-      )
+  if 'multi_gd' not in config.axis('setup'):
+    return made
+
+  def behind():
+    plain, own = (
+      1 - ends(config, ds, 'cos_law', x) for x in ('multi_gd', setup)
     )
-  return made
+    return float(np.median(plain / own))
+
+  return [
+    *made,
+    gated(
+      reason,
+      at_least,
+      f'{setup}.gd',
+      'plain descent with ten times the step is behind: 1 − cos over that of '
+      'normalised descent, median',
+      SOURCE,
+      3.0,
+      behind,
+      derivation='‖p‖ grows as ln t in place of t; published runs: 37',
+    ),
+  ]
 
 
 def _joint(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
+  """From the published start, p(0) = (0, −1)."""
   starts = np.asarray(config.axis('p0'))
-  one = np.flatnonzero(starts == -1)
-  if not len(one):
-    return []
-  p, v, rival = (
-    ends(config, ds, name, setup)[one]
-    for name in ('cos_law', 'cos_v', 'cos_rival')
-  )
+  reason = _few(config) or ('' if -1 in starts else 'needs the start p0 = −1')
   value = {'joint_tight': 0.9444444, 'joint_loose': 0.5}[setup]
   words = {
     'joint_tight': 'all tokens support v^mm: p turns to its margin problem',
     'joint_loose': 'the third token does not support v^mm: p turns to the '
     'relaxed problem',
   }[setup]
+
+  def at(name):
+    return ends(config, ds, name, setup)[starts == -1]
+
   made = [
     _norm(setup, value, config, ds),
-    at_least(
+    gated(
+      reason,
+      at_least,
       f'{setup}.p',
       f'{words}, from the published start',
       SOURCE,
       0.999,
-      p,
+      lambda: at('cos_law'),
       each=True,
       derivation='published runs have 0.9997',
+      headline=True,
     ),
-    at_least(
+    gated(
+      reason,
+      at_least,
       f'{setup}.v',
       f'{setup}: v turns to v^mm',
       SOURCE,
       0.999,
-      v,
+      lambda: at('cos_v'),
       each=True,
       derivation='published runs have 1.0000',
+      headline=True,
     ),
   ]
   if setup == 'joint_loose':
     made.append(
-      at_most(
+      gated(
+        reason,
+        at_most,
         f'{setup}.unrelaxed',
         'control: and not to the problem with all margins',
         SOURCE,
         0.99,
-        rival,
+        lambda: at('cos_rival'),
         each=True,
         derivation='the two solutions are 10° apart: cos = 0.981',
+        kind='theorem',
       )
     )
   return made
 
 
+def bend(setup: str, C: float) -> float:
+  """How far p stays off the ray of the solution: p_2 in the limit.
+
+  Inputs pull with |ℓ'(γ)| γ e^(−logit), and do so equally in the end, where the
+  logits are p_1 ± p_2 and the scores C and 1:
+
+      p_2 = ½ ln(C |ℓ'(C)| / |ℓ'(1)|)
+  """
+  steep = _NAMED[setup].log_slope
+  one, large = (float(steep(np.float64(x))) for x in (1.0, C))
+  return 0.5 * (float(np.log(C)) + large - one)
+
+
 def _loss(config: Prompt, ds: Dataset, setup: str) -> list[Claim]:
-  """Angles as published, of runs that stop; and what goes on."""
-  starts, scores = config.axis('p0'), config.axis('C')
-  if 0.0 not in starts:
-    return []
-  at, made = starts.index(0.0), []
-  angles = {C: np.abs(ends(config, ds, 'angle', setup, C))[at] for C in scores}
-  bounds = {'loss_linear': 3.0, 'loss_logistic': 6.0}
-  for C in scores:
-    if C == 1:
-      made.append(
-        at_most(
-          f'{setup}.even',
-          f'{setup}: equal scores, p on the solution: |angle| in degrees',
-          'derived: symmetry',
-          1e-6,
-          angles[C],
-          derivation='exact up to rounding',
-        )
+  """The loss decides how far p stays off its ray, which it turns to."""
+  starts, made = np.asarray(config.axis('p0')), []
+  for C in config.axis('C'):
+    law = bend(setup, C) if C > 0 else np.nan
+    reason = _few(config, max(100.0, 20 * abs(law)))
+    if C <= 0:
+      reason = f'needs scores above 0, this is {C:g}'
+    if 0.0 not in starts:
+      reason = reason or 'needs the start p0 = 0'
+
+    def off(C=C):
+      angle, norm = (
+        ends(config, ds, name, setup, C)[starts == 0]
+        for name in ('angle', 'norm')
       )
-    elif C <= 10:
-      made.append(
-        at_most(
-          f'{setup}.C{C:g}',
-          f'{setup}: the loss bends the way, not the end: |angle| at '
-          f't = {config.steps} where one score is {C:g} times the other',
-          SOURCE,
-          bounds[setup],
-          angles[C],
-          derivation='ln C or so over ‖p‖',
-        )
+      # A p that went nowhere is off by nothing.
+      away = norm > 0.5 * min(config.axis('eta')) * config.steps
+      return np.where(away, norm * np.sin(np.deg2rad(angle)), np.nan)
+
+    made.append(
+      gated(
+        reason,
+        equals,
+        f'{setup}.C{C:g}',
+        f'{setup}, one score {C:g} times the other: p stays off the ray of its '
+        'solution by a constant, so that it turns to it',
+        'derived: both inputs pull equally in the end',
+        0.0 if np.isnan(law) else law,
+        off,
+        atol=0.02,
+        rtol=0.05,
+        derivation='½ ln(C |ℓ′(C)|/|ℓ′(1)|), up to O(1/‖p‖); with ε = 1e-9, as '
+        'published, ‖p‖ stops at 20',
+        kind='theorem',
+        headline=True,
       )
-    elif setup == 'loss_logistic':
-      made.append(
-        at_most(
-          f'{setup}.C{C:g}',
-          f'{setup}: with a score {C:g} times the other, too, p turns to the '
-          f'solution: |angle| at t = {config.steps}',
-          SOURCE,
-          6.0,
-          angles[C],
-          derivation='the slope of the loss at the well scored input is e^−C: '
-          'p first grows to about C along the other input alone, then the '
-          'angle falls as C/‖p‖. With ε = 1e-9, as published, it stays 45°',
-        )
-      )
+    )
   return made
 
 

@@ -6,17 +6,19 @@ import numpy as np
 from xarray import Dataset
 
 from configs.attention_svm import EPS, Layer
+from experiments.attention_svm import gates
+from experiments.attention_svm.gates import gated
 from experiments.attention_svm.layer.arm import arm, times
 from experiments.attention_svm.reading import PAPER
-from framework.evidence.claims import Claim, at_least, at_most, untestable
+from framework.evidence.claims import Claim, at_least, at_most
 from framework.launch import Figures, Variant
 
 __all__ = ['VARIANT']
 
-OPEN = 'no theorem: gradient descent on (K, Q)'
+OPEN = 'our 100 other instances; no theorem of descent on (K, Q)'
 
 
-def ends(config: Layer, ds: Dataset, name: str, **where: Any) -> np.ndarray:
+def ends(ds: Dataset, name: str, **where: Any) -> np.ndarray:
   """An observation of the end, one value a seed."""
   where = {k: v for k, v in where.items() if k in ds.dims}
   part = ds[name].sel(where)
@@ -30,116 +32,138 @@ def claims(config: Layer, ds: Dataset) -> list[Claim]:
   """The published agreement needs λ; the margin does not."""
   lams, scales, ranks = (config.axis(x) for x in ('lam', 'init_scale', 'm'))
   full = ranks[-1]
-  if config.steps < 2000 or not {0.0, EPS} <= set(lams) or 1.0 not in scales:
-    reason = 'needs 2000 steps, λ = 0 and 2.2e-16, and the usual start'
-    return [untestable('decay', 'λ matters', PAPER, reason)]
 
-  def cosine(**where):
-    return ends(config, ds, 'alignment_nuclear', **{'m': full} | where)
+  def end(name, lam, scale=1.0, m=full):
+    return ends(ds, name, lam=lam, init_scale=scale, m=m)
 
-  with_, without = (cosine(lam=x, init_scale=1.0) for x in (EPS, 0.0))
+  def cosine(lam, scale=1.0):
+    return end('alignment_nuclear', lam, scale)
+
+  few = gates.separable(config) or gates.settled(config, 200.0)
+  without = '' if 0.0 in lams and 1.0 in scales else 'needs λ = 0'
+  published = '' if EPS in lams and 1.0 in scales else 'needs λ = 2.2e-16'
+  both = without or published
+  ours = gates.as_measured(config)
   made = [
-    at_least(
+    gated(
+      few or published,
+      at_least,
       'published',
-      'with λ = 2.2e-16 the product turns to the nuclear SVM: mean cosine at '
-      f't = {config.steps}',
+      'with λ = 2.2e-16 the product turns to the nuclear SVM: median cosine at '
+      'the end',
       PAPER,
-      0.99,
-      with_,
-      derivation='0.9964 ± 0.0027 at t = 2000 in 100 published runs',
+      0.985,
+      lambda: float(np.median(cosine(EPS))),
+      derivation='the decay holds ‖W‖ at about 120, where 1 − cos is 0.003 at '
+      'all sizes of the paper',
+      headline=True,
     ),
-    at_least(
+    gated(
+      ours or both,
+      at_least,
       'decay.needed',
       'without λ it is behind: mean gain of cosine by λ = 2.2e-16, same seeds',
       OPEN,
       0.005,
-      with_ - without,
-      derivation='0.015 was measured with 100 other seeds; λ lets go of the '
-      'start, which nothing else does',
+      lambda: cosine(EPS) - cosine(0.0),
+      derivation='0.015 there; λ lets go of the start, which nothing else does',
+      kind='regression',
     ),
-  ]
-  ratios = (
-    ends(config, ds, 'margin_ratio_nuclear', m=full, lam=lam, init_scale=1.0)
-    for lam in (0.0, EPS)
-  )
-  made.append(
-    at_least(
+    gated(
+      ours or both,
+      at_least,
       'margin.without',
-      'but without λ its margin is nearer the greatest: mean gain of the '
-      'margin ratio by λ = 0, same seeds',
+      'but without λ its margin is nearer the greatest: mean gain of margin '
+      'ratio by λ = 0, same seeds',
       OPEN,
       0.02,
-      np.subtract(*ratios),
+      lambda: (
+        end('margin_ratio_nuclear', 0.0) - end('margin_ratio_nuclear', EPS)
+      ),
       derivation='‖W‖ grows as t² without λ and is held at about 127 with it; '
       'a margin is missed by O(1)/‖W‖, and a flat optimum has the same margin '
       'in many directions',
-    )
-  )
+      kind='regression',
+    ),
+  ]
   if 0.01 in scales:
-    gain = cosine(lam=0.0, init_scale=0.01) - without
     made.append(
-      at_most(
+      gated(
+        ours or without,
+        at_most,
         'start.small',
         'a start a hundred times smaller is no substitute for λ: mean gain of '
         'cosine by it, without λ',
         OPEN,
         0.0,
-        gain,
+        lambda: cosine(0.0, 0.01) - cosine(0.0),
         derivation='from near 0 the product grows direction by direction: the '
         'last ones come late',
+        kind='regression',
       )
     )
   if 1e-8 in lams:
-    norms = ends(config, ds, 'weight_norm', m=full, lam=1e-8, init_scale=1.0)
-    free = ends(config, ds, 'weight_norm', m=full, lam=0.0, init_scale=1.0)
     made.append(
-      at_most(
+      gated(
+        few or without,
+        at_most,
         'decay.holds',
         'a larger λ = 1e-8 holds W: ‖W‖ over that without λ, mean',
         'derived: normalised descent stops growing where ‖∇L‖ ∼ 2λ‖W‖',
         0.6,
-        norms / free,
+        lambda: end('weight_norm', 1e-8) / end('weight_norm', 0.0),
         derivation='‖W‖ ∼ ln(1/λ) there, against t',
+        kind='theorem',
       )
     )
-  return made + _ranks(config, ds, ranks, lams)
-
-
-def _ranks(
-  config: Layer, ds: Dataset, ranks: tuple, lams: tuple
-) -> list[Claim]:
-  """Fewer columns than the solution has directions."""
-  made, full = [], ranks[-1]
-  lam = EPS if EPS in lams else lams[0]
-  needed = ends(config, ds, 'rank_nuclear', m=full, lam=lam, init_scale=1.0)
   for m in ranks[:-1]:
-    own = ends(config, ds, 'alignment_nuclear', m=m, lam=lam, init_scale=1.0)
-    rank = ends(config, ds, 'rank_nuclear', m=m, lam=lam, init_scale=1.0)
-    if m == 1:
-      made.append(
-        at_most(
-          'rank.one',
-          'with one column K, Q cannot reach the SVM of what they select, '
-          'which has higher rank: mean cosine',
-          'derived: the best approximation of rank one',
-          0.95,
-          own[rank > 1],
-          derivation='σ₁/‖σ‖ of solutions of rank 2 to 4: about 0.8',
-        )
-      )
-    elif m >= np.nanmax(needed):
-      made.append(
-        at_least(
-          f'rank.{m}',
-          f'{m} columns are as good as {full}: mean cosine',
-          f'{PAPER}: rank constraints do not bind from the rank of the '
-          'solution on',
-          0.98,
-          own,
-          derivation=f'solutions have rank {np.nanmax(needed):.0f} at most',
-        )
-      )
+    made += _columns(config, ds, m, EPS if EPS in lams else lams[0], few)
   return made
+
+
+def _columns(
+  config: Layer, ds: Dataset, m: int, lam: float, few: str
+) -> list[Claim]:
+  """Fewer columns than min(n, d): enough, or too few, for the solution."""
+  where = {'m': m, 'lam': lam, 'init_scale': 1.0}
+  reason = few or ('' if 1.0 in config.axis('init_scale') else 'needs a start')
+
+  def cosines(when):
+    rank = ends(ds, 'rank_nuclear', **where)
+    own = ends(ds, 'alignment_nuclear', **where)
+    return own[when(rank)]
+
+  if m == 1:
+    return [
+      gated(
+        reason or gates.of_dimension(config, 3),
+        at_most,
+        'rank.one',
+        'with one column K, Q cannot reach the SVM of what they select, where '
+        'that has a higher rank: mean cosine',
+        'derived: the best approximation of rank one',
+        0.95,
+        lambda: cosines(lambda rank: ~(rank <= 1)),
+        derivation='σ₁/‖σ‖ of solutions of rank 2 to 4: about 0.8',
+        kind='theorem',
+      )
+    ]
+  needed = np.sqrt(2 * max(n for n, _, _ in gates.sizes(config)))
+  if m < needed:
+    reason = reason or f'needs √(2 n) = {needed:.2g} columns, about the rank'
+  return [
+    gated(
+      reason,
+      at_least,
+      f'rank.{m}',
+      f'{m} columns are enough where the solution has no higher rank: mean '
+      'cosine',
+      f'{PAPER}: rank constraints do not bind from the rank of the solution on',
+      0.98,
+      lambda: cosines(lambda rank: ~(rank > m)),
+      derivation='as with all columns',
+    )
+  ]
 
 
 def figures(config: Layer, ds: Dataset) -> Figures:
@@ -153,7 +177,6 @@ def figures(config: Layer, ds: Dataset) -> Figures:
     missing = [
       1
       - ends(
-        config,
         ds,
         'alignment_nuclear',
         lam=lam,
@@ -187,7 +210,6 @@ def figures(config: Layer, ds: Dataset) -> Figures:
     rows = np.array(
       [
         ends(
-          config,
           ds,
           f'alignment_{norm}',
           lam=lam,

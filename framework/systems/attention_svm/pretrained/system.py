@@ -185,12 +185,21 @@ def reduce(
   centred = tokens - jnp.mean(tokens, 0, keepdims=True)
   X = jnp.pad(centred, ((0, 0), (0, 1)))  # the constant drops out
   Z = jnp.pad(queries, ((0, 0), (0, 1)), constant_values=1)
-  _, _, left = linalg.svd(X)
-  _, _, right = linalg.svd(Z)
+  left, right = _basis(X), _basis(Z)
   X, Z, inside = X @ left.T, Z @ right.T, left @ W @ right.T
   x, z = (jnp.sqrt(jnp.mean(jnp.sum(F**2, 1))) for F in (X, Z))
   share = jnp.sqrt(jnp.sum(inside**2) / jnp.sum(W**2))
   return Reduced(X / x, Z / z, inside * (x * z), share)
+
+
+def _basis(F: Float[Array, 'm k']) -> Float[Array, 'r k']:
+  """Orthonormal rows that span those of F; as many as can be, the rest 0.
+
+  Directions that no row has would be arbitrary, and W has a part along them.
+  """
+  _, values, Vt = linalg.svd(F)
+  needed = values > max(F.shape) * jnp.finfo(F.dtype).eps * values[0]
+  return jnp.where(needed[:, None], Vt, 0)
 
 
 def system(structure: Structure) -> System:
