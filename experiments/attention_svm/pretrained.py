@@ -57,6 +57,14 @@ def at(
   return found.reshape(len(found), -1)
 
 
+def as_given(
+  config: Pretrained, ds: Dataset, name: str, null: float
+) -> np.ndarray:
+  """An observation of the heads as they are; NaN unless the run is done."""
+  last = at(config, ds, name, null, -1)
+  return at(config, ds, name, null, 0) + 0 * last
+
+
 def claims(config: Pretrained, ds: Dataset) -> list[Claim]:
   """Of any head, from theory; of trained ones, measured."""
   made: list[Claim] = []
@@ -139,7 +147,7 @@ def _trained(config: Pretrained, ds: Dataset) -> list[Claim]:
       text,
       MEASURED,
       bound,
-      lambda name=name: at(config, ds, name, 0.0, 0),
+      lambda name=name: as_given(config, ds, name, 0.0),
       derivation=derivation,
       kind='regression',
     )
@@ -175,7 +183,7 @@ def _against_random(config: Pretrained, ds: Dataset) -> list[Claim]:
 
   def gain(name):
     trained, random = (
-      at(config, ds, name, null, 0).mean(1) for null in (0.0, 1.0)
+      as_given(config, ds, name, null).mean(1) for null in (0.0, 1.0)
     )
     return trained - random
 
