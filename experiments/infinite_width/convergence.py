@@ -147,9 +147,9 @@ def curve(
   free = square - (stderr**2 if name == 'error' else 0)
   mean = free.mean(1)
   rms = np.sqrt(np.where(mean > 0, mean, np.nan))
-  lanes = square.shape[1]
+  count = square.shape[1]
   # Of the mean square, by the delta method.
-  spread = square.std(1, ddof=1 if lanes > 1 else 0) / lanes**0.5 / (2 * rms)
+  spread = square.std(1, ddof=1 if count > 1 else 0) / count**0.5 / (2 * rms)
   n = np.asarray(config.axis('width'), np.float64)
   slope, uncertain = np.nan, np.nan
   if len(n) > 2:

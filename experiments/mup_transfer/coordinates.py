@@ -75,8 +75,14 @@ def _modules(config: Config) -> tuple[str, ...]:
 
 
 def steepest(check: coordinates.Check) -> float:
-  """Beyond what is allowed for; NaN too where some module never moved."""
-  if coordinates.unseen(check) or not np.isfinite(check.size).all():
+  """Beyond what is allowed for; NaN too where there was no run to look at.
+
+  Nothing has changed before the first step, and then every module does.
+  """
+  early = np.any(check.change[:, :, 0] > 1e-3 * check.size[:, :, 0])
+  still = np.all(check.size == check.size[:, :, :1])
+  bad = early or still or not np.isfinite(check.size).all()
+  if bad or coordinates.unseen(check):
     return math.nan
   return coordinates.steepest(check)
 

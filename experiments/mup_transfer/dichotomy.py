@@ -152,12 +152,14 @@ def _of(config: Config, ds: 'Dataset') -> list[Claim]:
     kind: [e.moves[-1] for e in rows if e.found.kind == kind]
     for kind in ('feature', 'kernel')
   }
+  with np.errstate(invalid='ignore'):  # nothing moved anywhere
+    least = float(np.min(last['feature']) - np.max(last['kernel']))
   return [
     *made,
     at_least(
       *gap,
       0.0,
-      float(np.min(last['feature']) - np.max(last['kernel'])),
+      least,
       strict=True,
       derivation='r = 0 against r > 0',
       kind='theorem',

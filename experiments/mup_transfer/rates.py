@@ -128,7 +128,8 @@ def _of_mup(config: Config, loss: np.ndarray, optimizer: str):
       )
     yield claim
   best = np.take_along_axis(loss, places[None, :, None], -1)[..., 0]
-  ratio = best[:, 1:] / best[:, :-1]
+  with np.errstate(divide='ignore', invalid='ignore'):
+    ratio, whole = best[:, 1:] / best[:, :-1], best[:, -1] / best[:, 0]
   source = 'Yang et al. 2022: wider is better throughout training'
   worse = (
     'mup.wider',
@@ -157,7 +158,7 @@ def _of_mup(config: Config, loss: np.ndarray, optimizer: str):
   yield at_most(
     *widest,
     1.0,
-    best[:, -1] / best[:, 0],
+    whole,
     strict=True,
     derivation='monotone; no tolerance',
   )
