@@ -102,7 +102,6 @@ class Job(NamedTuple):
 
   arms: Sequence[Arm]  # one for each of `layout.structures`
   layout: Layout
-  attributes: Mapping[str, Mapping[str, str]] = {}  # that no arm has
 
 
 class Options(NamedTuple):
@@ -312,7 +311,7 @@ def attributes(job: Job) -> Attributes:
     job: What is to be computed.
 
   Returns:
-    Those of every arm, before the job's, before the runner's own.
+    Those of every arm, before the runner's own.
 
   Raises:
     ValueError: If two arms observe one thing in different units.
@@ -326,7 +325,7 @@ def attributes(job: Job) -> Attributes:
           f'observation {name} has units {words.get("units")} in setting '
           f'{setting} and {before.get("units")} in another'
         )
-  return {**_OWN, **job.attributes, **found}
+  return {**_OWN, **found}
 
 
 def check_options(options: Options) -> None:

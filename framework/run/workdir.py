@@ -11,9 +11,8 @@ from absl import logging
 from etils import epath
 
 from framework.run import environment as environment_lib
-from framework.run.environment import facts
 
-__all__ = ['Workdir', 'WorkdirError', 'facts', 'write_text']
+__all__ = ['Workdir', 'WorkdirError', 'write_text']
 
 
 class WorkdirError(Exception):
