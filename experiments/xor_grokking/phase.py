@@ -1,6 +1,7 @@
 """Steps to fit and to generalise over α/ω, signal and η."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from xarray import Dataset
@@ -68,7 +69,8 @@ def claims(config: Config, ds: Dataset) -> list[Claim]:
   made = []
   for here in _diagrams(config, ds):
     found = cells(here.config, here.ds)
-    made += [*_fitting(here, found), *_generalising(here, found)]
+    near = _where(found, functools.partial(_not_orthogonal, here.config))
+    made += [*_fitting(here, found, near), *_generalising(here, found, near)]
   return made
 
 
@@ -97,7 +99,14 @@ def _where(found: dict[str, np.ndarray], rule) -> np.ndarray:
   return chosen
 
 
-def _fitting(here: Setting, found: dict[str, np.ndarray]) -> list[Claim]:
+def _not_orthogonal(c, eta, omega, signal, law) -> str:
+  """Why the points of a cell cannot be taken as orthogonal."""
+  return laws.fit_out_of_reach(c.n, c.p, signal, c.alpha, omega, c.leak)
+
+
+def _fitting(
+  here: Setting, found: dict[str, np.ndarray], near: np.ndarray
+) -> list[Claim]:
   own, c, _ = here
   fit, law = found['fit'], found['law']
 
@@ -105,21 +114,18 @@ def _fitting(here: Setting, found: dict[str, np.ndarray]) -> list[Claim]:
     at = dataclasses.replace(c, eta=eta, omega=omega, signal=signal)
     return fit_unseen(at, signal, law)
 
-  def orthogonal(eta, omega, signal, law):
-    return laws.fit_out_of_reach(c.n, c.p, signal, c.alpha, omega, c.leak)
-
   counted = _where(found, law_reaches)
-  once = _where(found, orthogonal) & (law[..., 0] < 0.3)
+  once = near & (law[..., 0] < 0.3)
   lanes = fit.size
   chance = np.vectorize(lambda x: laws.fit_chance(c.steps, c.n, x))(law[..., 0])
-  never = _where(found, orthogonal) & (chance * lanes < 0.01)
+  never = near & (chance * lanes < 0.01)
   none = '{} no cell of the sweep'.format
   return [
     asked(
-      '' if counted.any() else none('the law is 3 ... T/1.3 in'),
+      '' if counted.any() else none('the law can be seen in'),
       within,
       f'{own}fit.law',
-      'steps to fit all labels over the law, where it is 3 ... T/1.3',
+      'steps to fit all labels over the law, where it is above 3 and all fit',
       DERIVED_FIT,
       *fit_window(c.m),
       lambda: (fit / law)[counted],
@@ -154,7 +160,9 @@ def _fitting(here: Setting, found: dict[str, np.ndarray]) -> list[Claim]:
   ]
 
 
-def _generalising(here: Setting, found: dict[str, np.ndarray]) -> list[Claim]:
+def _generalising(
+  here: Setting, found: dict[str, np.ndarray], near: np.ndarray
+) -> list[Claim]:
   own, c, _ = here
   fit, general = found['fit'], found['generalise']
   etas, omegas, signals = (found[axis] for axis in AXES)
@@ -168,10 +176,11 @@ def _generalising(here: Setting, found: dict[str, np.ndarray]) -> list[Claim]:
   wide = len(signals) > 1 and max(signals) >= 2 and min(signals) <= 1.5
   noisy = min(etas) <= 0.05 and max(etas) >= 0.2
 
+  ordered = near & clear[:, :, None] & strong[None, None, :]
+
   def after():
-    some = clear[:, :, None] & strong[None, None, :]
-    ahead = (general - fit)[some]
-    return np.where(np.isposinf(general[some]), 0.0, ahead)
+    ahead = (general - fit)[ordered]
+    return np.where(np.isposinf(general[ordered]), 0.0, ahead)
 
   def lost_to_noise():
     rows = share[:, soon][..., strong]
@@ -179,11 +188,11 @@ def _generalising(here: Setting, found: dict[str, np.ndarray]) -> list[Claim]:
 
   return [
     asked(
-      short or ('' if clear.any() and strong.any() else 'no such cell'),
+      short or ('' if ordered.any() else 'no such cell'),
       at_least,
       f'{own}order',
       'no run generalises before it has fitted: t_generalise − t_fit, where '
-      'α/ω >= 10, η <= 0.1 and 2 <= signal <= 3.5',
+      'α/ω >= 10, η <= 0.1, signal >= 2 and ‖μ‖²√(n/2)/p <= 0.35',
       f'{PAPER}: grokking',
       0.0,
       after,

@@ -69,6 +69,21 @@ def test_the_log_rank_statistic_is_standard_normal_without_a_difference():
   assert survival.log_rank(late, early, 99.0) < -3
 
 
+def test_half_is_half():
+  """Twelve of 25 is less than half, 13 more; an event may be the end itself."""
+  event = np.array([1.0] * 12 + [5.0] + [np.nan] * 12)
+  found = survival.kaplan_meier(event, 5.0)
+  np.testing.assert_allclose(
+    found.survival, [1, 0.52, 0.48], rtol=1e-12, atol=0
+  )
+  assert survival.median(found) == 5.0
+
+
+def test_the_smallest_log_rank_test():
+  """One against one: 1 − ½ over √¼; the second event is certain by then."""
+  assert survival.log_rank(np.array([1.0]), np.array([2.0]), 2.0) == 1.0
+
+
 def test_ties_count_in_the_variance():
   """Eight runs against eight, by hand; with scipy's test for many more.
 
