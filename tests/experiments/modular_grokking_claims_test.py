@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from configs.modular_grokking import VARIANTS, get_config
-from experiments.modular_grokking import gates
-from tests.experiments.modular_grokking_records import claims
+from experiments.modular_grokking import EXPERIMENT, gates
+from tests.experiments.modular_grokking_records import claims, results
 
 NEVER = np.inf
 CE = {'fit': 50}
@@ -116,6 +116,19 @@ def test_what_the_source_says_holds(variant):
   )
   assert all('Prieto' in c.source or 'Lee' in c.source
              for c in found.values() if c.kind == 'paper')  # fmt: skip
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_every_figure_is_drawn_though_a_lane_diverges(variant):
+  config = get_config(variant)
+  data = results(config, GOOD[variant])
+  alive = (data['time'] < 100) | (data['seed'] > 0)
+  data = data.map(lambda x: x.where(alive) if 'time' in x.dims else x)
+  data['diverged_at'] = data['diverged_at'].where(data['seed'] > 0, 100)
+  figures = EXPERIMENT.variant(config).figures(config, data)
+  assert all(
+    n.startswith('modular_') and text for n, (_, text) in figures.items()
+  )
 
 
 BEYOND = [
