@@ -68,7 +68,10 @@ def test_frobenius_golden(golden, run):
     solution.multipliers, tokens
   )
   np.testing.assert_allclose(
-    by_token, golden[f'dualfro_{run}'], atol=1e-7 * float(square.max())
+    by_token,
+    golden[f'dualfro_{run}'],
+    atol=1e-7 * float(square.max()),
+    rtol=1e-7,
   )
 
 
@@ -251,7 +254,7 @@ def test_vmap_is_a_loop(norm):
   for i in range(3):
     rows = margin_rows(X[i], Z[i], tokens[i])
     one = svm(rows, norm)
-    np.testing.assert_allclose(many.W[i], one.W, atol=1e-6)
+    np.testing.assert_allclose(many.W[i], one.W, atol=1e-6, rtol=1e-7)
     assert one.certificate.primal == pytest.approx(
       float(many.certificate.primal[i]), rel=1e-8
     )
@@ -403,7 +406,10 @@ def test_derivative_of_the_solution():
   h = 1e-6
   ahead, behind = (solution(X + s * h * dX, Z + s * h * dZ) for s in (1, -1))
   np.testing.assert_allclose(
-    dW, (ahead - behind) / (2 * h), atol=1e-6 * float(jnp.abs(dW).max())
+    dW,
+    (ahead - behind) / (2 * h),
+    atol=1e-6 * float(jnp.abs(dW).max()),
+    rtol=1e-7,
   )
   gradient = jax.grad(lambda X, Z: jnp.sum(weight * solution(X, Z)), (0, 1))
   gX, gZ = gradient(X, Z)
@@ -419,6 +425,7 @@ def test_derivative_of_the_solution():
     second,
     (first[0] - first[1]) / (2 * h),
     atol=1e-5 * float(jnp.abs(second).max()),
+    rtol=1e-7,
   )
   stacked = jax.vmap(gradient)(np.stack([X, X]), np.stack([Z, Z]))
   np.testing.assert_allclose(stacked[0][1], gX, rtol=1e-9, atol=1e-9)

@@ -31,7 +31,7 @@ def test_modules_are_the_formula(data):
     a = np.asarray(x @ W @ z)
     s = np.exp(a - a.max()) / np.exp(a - a.max()).sum()
     want.append(np.maximum(np.asarray(x).T @ s, 0).sum())
-  np.testing.assert_allclose(net.apply(params, X, Z), want, rtol=1e-12)
+  np.testing.assert_allclose(net.apply(params, X, Z), want, rtol=1e-12, atol=0)
 
 
 def test_key_and_query_are_one_matrix(data):
@@ -45,6 +45,7 @@ def test_key_and_query_are_one_matrix(data):
     net.apply(params, X, Z),
     whole.apply({'params': {'W': W}}, X, Z),
     rtol=1e-12,
+    atol=0,
   )
 
 
@@ -55,7 +56,7 @@ def test_padding_changes_nothing(data):
   s = attention.attention(W, X, Z, mask)
   for i, length in enumerate([2, 3, 4]):
     alone = attention.attention(W, X[i : i + 1, :length], Z[i : i + 1])[0]
-    np.testing.assert_allclose(s[i, :length], alone, rtol=1e-12)
+    np.testing.assert_allclose(s[i, :length], alone, rtol=1e-12, atol=0)
     assert not s[i, length:].any()
 
 
@@ -68,7 +69,7 @@ def test_causal_is_every_prefix(data):
     for k in range(length):
       x = X[i, : k + 1]
       np.testing.assert_allclose(
-        s[i, k, : k + 1], jax.nn.softmax(x @ W @ X[i, k]), rtol=1e-12
+        s[i, k, : k + 1], jax.nn.softmax(x @ W @ X[i, k]), rtol=1e-12, atol=0
       )
       assert not s[i, k, k + 1 :].any()
     for k in range(length, T):  # no token: itself alone
@@ -79,7 +80,7 @@ def test_optimal_tokens_are_tokens(data):
   X, _ = data
   Y, v = jnp.array([1.0, -1.0, 1.0]), jnp.ones(d)
   gamma = attention.scores(X, Y, v)
-  np.testing.assert_allclose(gamma[1, 2], -X[1, 2].sum(), rtol=1e-12)
+  np.testing.assert_allclose(gamma[1, 2], -X[1, 2].sum(), rtol=1e-12, atol=0)
   mask = jnp.arange(T) < 2
   best = attention.optimal_tokens(gamma, jnp.tile(mask, (n, 1)))
   np.testing.assert_array_equal(best, np.argmax(gamma[:, :2], -1))

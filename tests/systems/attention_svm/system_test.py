@@ -92,7 +92,7 @@ def test_more_than_exp_minus_709_is_not_lost():
   seen = jax.jit(lambda: rollout(system, jax.random.key(3), hp, times)[1])()
   assert seen['log_gradient'][-1] < -2000
   norm = seen['weight_norm']
-  np.testing.assert_allclose(norm[3] / norm[2], 2, atol=0.01)
+  np.testing.assert_allclose(norm[3] / norm[2], 2, atol=0.01, rtol=1e-7)
 
 
 def test_every_run_ends_at_locally_optimal_tokens():

@@ -50,7 +50,7 @@ def test_one_matrix_says_all_of_biases_and_scale(case):
   hidden, places, W, wanted = case
   one = jnp.pad(hidden, ((0, 0), (0, 1)), constant_values=1)
   a = one[places] @ W.T @ one.T
-  np.testing.assert_allclose(jax.nn.softmax(a, -1), wanted, rtol=1e-10)
+  np.testing.assert_allclose(jax.nn.softmax(a, -1), wanted, rtol=1e-10, atol=0)
   assert np.linalg.matrix_rank(W) == H
 
 
@@ -59,7 +59,7 @@ def test_reduction_keeps_attention_and_least_norms(case):
   small = pt.reduce(hidden, hidden[places], W)
   X = jnp.broadcast_to(small.X[None], (3, *small.X.shape))
   share = jax.nn.softmax(logits(small.W, X, small.Z), -1)
-  np.testing.assert_allclose(share, wanted, rtol=1e-9)
+  np.testing.assert_allclose(share, wanted, rtol=1e-9, atol=0)
   problem = pt.problem_of(hidden, places, W)
   # The least norm in all coordinates, but for the two lengths divided by.
   one = jnp.pad(hidden, ((0, 0), (0, 1)), constant_values=1)
@@ -68,7 +68,7 @@ def test_reduction_keeps_attention_and_least_norms(case):
   centred = hidden - hidden.mean(0, keepdims=True)
   x, z = (jnp.sqrt((F**2).sum(1).mean()) for F in (centred, one[places]))
   found = svm(rows).certificate.primal
-  np.testing.assert_allclose(problem.least, found * x * z, rtol=1e-6)
+  np.testing.assert_allclose(problem.least, found * x * z, rtol=1e-6, atol=0)
   assert problem.feasible and problem.gap < 1e-8 and 0 < problem.visible < 1
 
 

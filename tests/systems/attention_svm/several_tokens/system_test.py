@@ -69,7 +69,9 @@ def test_the_repeated_run_ends_where_the_run_did(runs):
   both = general_svm(one.X, one.Z, share, kept)
   near = svm_equivalent(W[i], both.finite.W, both.direction.W)
   expected = [cosine(W[i], V) for V in (near, both.direction.W)]
-  np.testing.assert_allclose(seen['curves'][i, :2, -1], expected, rtol=1e-7)
+  np.testing.assert_allclose(
+    seen['curves'][i, :2, -1], expected, rtol=1e-7, atol=0
+  )
   assert seen['kept'][i] == pytest.approx(float(kept.sum(1).mean()))
 
 
