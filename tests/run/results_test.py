@@ -176,3 +176,18 @@ def test_csv_keeps_all_digits(tmp_path):
   )
   (row,) = csv.DictReader(io.StringIO(lib.to_csv(lib.open(tmp_path))))
   assert float(row['last']) == 1 / 3
+
+
+@pytest.mark.parametrize(
+  'row, last',
+  [
+    ([np.nan, 1, 2], 2),
+    ([1, np.nan, np.nan], 1),
+    ([1, 2, np.inf], 2),
+    ([np.nan, 1, np.nan], 1),
+    ([np.nan] * 3, np.nan),
+  ],
+)
+def test_the_last_finite_record_is_the_last_of_them(row, last):
+  found = lib._last_finite(np.array([row, [0.0, 5.0, 7.0]], float))
+  np.testing.assert_array_equal(found, [last, 7])
