@@ -70,7 +70,7 @@ def limit(table: _Table, kind: str, at: str = 'median') -> float:
 
 
 def achieved(table: _Table, name: str, at: str = 'median') -> tuple[str, float]:
-  """What limits a row of ours, and what it reaches of it per second."""
+  """The limit of a row of ours, and how much of it is reached a second."""
   time = seconds(table, name, at)
   if name == OURS:
     return 'bandwidth', 8 * table['p'] ** 2 / time
@@ -129,7 +129,7 @@ def table(table: _Table, threads: str) -> str:
 
 
 def targets(tables: Sequence[_Table]) -> list[dict[str, Any]]:
-  """What was aimed at and what was reached.
+  """Targets, and how much of each was reached.
 
   Whether it is met goes by the medians. The same from the lower quartiles is
   stated beside it: other work on the machine slows what lives in a shared cache

@@ -52,7 +52,18 @@ def _untied(setting: str, lanes: Lanes) -> list[Claim]:
     2 * alpha**2 <= 1.001 * lanes.sigma[:, -1],
     '2α² > σ_r: the signal may be slower than the noise',
   )
-  can = gate(*noiseless(lanes), fits_truth, deep)
+  fastest = np.minimum(
+    expected.signal_rate(lanes, fast=True),
+    expected.noise_rate(lanes, fast=True),
+  )
+  rho = lanes.given('ratio')
+  can = gate(
+    *noiseless(lanes),
+    fits_truth,
+    (expected.resolved(lanes, fastest), 'too few records for a slope'),
+    (rho**2 * alpha**4 > 1e-12, 'G_0 is too small for its noise to be seen'),
+    deep,
+  )
   ntk = theory.linear_rate(eta, lanes.seen('ntk_min'), lanes.seen('ntk_max'))
   relative = ratio(lanes.rate, ntk)
   source = 'derived: the step linearised at its limit'
@@ -182,6 +193,11 @@ def _alpha_exponent(setting: str, lanes: Lanes, can: Gate) -> Claim:
 def _tied(setting: str, lanes: Lanes) -> Claim:
   """The control: no imbalance, no linear convergence."""
   steps, r = lanes.config.steps, lanes.config.r
+  eta, alpha = lanes.given('eta'), lanes.given('alpha')
+  # Descent conserves Δ up to O(η²) a step, unless F = G for ever.
+  drift = 0.3 * eta * alpha**2 / min(lanes.shape)
+  if lanes.config.axis('truth') == ('symmetric',):
+    drift = 0 * drift
   return gate(
     *noiseless(lanes),
     (lanes.given('k') > r, f'k <= r = {r}: there is no noise'),
@@ -189,6 +205,11 @@ def _tied(setting: str, lanes: Lanes) -> Claim:
       expected.crossovers(lanes) >= 10,
       'T/10 is below ten times the step 1/(2ηx²) from which on noise falls '
       'as 1/t²: more steps or a larger alpha are needed',
+    ),
+    (
+      2 * eta * drift * steps <= 1,
+      'so many steps of this η and α that the imbalance which descent makes '
+      'itself, 0.3ηα²/n, shows',
     ),
     (expected.settled(lanes, steps / 10), 'the signal is not fitted by T/10'),
   ).claim(
@@ -202,7 +223,7 @@ def _tied(setting: str, lanes: Lanes) -> Claim:
     samples=lanes.exponent,
     each=True,
     derivation='exponent on [T/10, T], ten crossovers on: the start bends it '
-    'by up to 0.08 and by as much again at the edge of its spectrum',
+    'by up to 0.08, and an imbalance of 1/(2ηT) by 0.1',
     kind='theorem',
   )
 

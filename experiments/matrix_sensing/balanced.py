@@ -62,7 +62,7 @@ def _depth(lanes: Lanes) -> np.ndarray:
 
 
 def _measured_share(lanes: Lanes) -> np.ndarray:
-  """What measurements leave of the rate: the slow modes among all.
+  """Share of the rate that measurements leave: the slow modes among all.
 
   They are G's noise rows, at β², and F's for each σ_i, at σ_i²/β².
   """
@@ -81,8 +81,9 @@ def _after_balancing(setting: str, lanes: Lanes) -> list[Claim]:
   """Independent of α, at the rate that β² sets."""
   config, r = lanes.config, lanes.config.r
   eta, depth = lanes.given('eta'), _depth(lanes)
+  best = -np.asarray(theory.linear_rate(eta, _slowest(lanes)))
   untied = (lanes.given('tied') == 0) & (lanes.given('ratio') < 1)
-  can = gate(
+  deep = gate(
     *noiseless(lanes, 'balanced'),
     (lanes.given('k') > r, f'k <= r = {r}: there is no noise to re-gauge'),
     (untied, 'G_0 is not smaller than F_0'),
@@ -92,10 +93,13 @@ def _after_balancing(setting: str, lanes: Lanes) -> list[Claim]:
       f'may fall by no more than e^{-np.max(depth):.3g}',
     ),
   )
+  can = gate(
+    deep, (expected.resolved(lanes, best), 'too few records for a slope')
+  )
   far = np.log(1 / _LEVEL)
   made = [
     gate(
-      can,
+      deep,
       (depth >= far, 'T is too short to reach 1e-20'),
       (config.precision == 'float64', 'float32 does not reach 1e-20'),
     ).claim(
@@ -152,7 +156,6 @@ def _after_balancing(setting: str, lanes: Lanes) -> list[Claim]:
       )
     )
     return made
-  best = np.asarray(theory.linear_rate(eta, _slowest(lanes)))
   least = np.asarray(theory.linear_rate(eta, _slowest(lanes, _error(lanes))))
   made.append(
     can.claim(
@@ -163,7 +166,7 @@ def _after_balancing(setting: str, lanes: Lanes) -> list[Claim]:
       'derived: noise block ηβ², cross block ηb²',
       0.98,
       1.02 + 1 / float(np.min(depth[can.can], initial=np.inf)),
-      samples=ratio(lanes.rate, np.clip(lanes.rate, best, least)),
+      samples=ratio(lanes.rate, np.clip(lanes.rate, -best, least)),
       each=True,
       derivation='ratio to the nearest rate that the law allows; the fit, and '
       'what is left of faster modes',

@@ -1,4 +1,4 @@
-"""What lanes should do, from what they were given alone.
+"""Expectations of lanes, from what they were given alone.
 
 Nothing here looks at an outcome. Rates and times are on the slow side: of a
 group of lanes, the slowest is slower than said one time in twenty.
@@ -23,6 +23,7 @@ __all__ = [
   'noise_rate',
   'noise_share',
   'noise_starts',
+  'resolved',
   'settled',
   'share',
   'signal_rate',
@@ -44,14 +45,14 @@ def dimension(lanes: Lanes) -> np.ndarray:
 
 
 def share(lanes: Lanes) -> np.ndarray:
-  """What measurements leave of any rate, at least; 1 for the population."""
+  """Share of any rate that measurements leave, at least; 1 without them."""
   if not lanes.sensing:
     return np.ones(lanes.size)
   return np.asarray(theory.measured_share(lanes.config.m, dimension(lanes)))
 
 
 def noise_share(lanes: Lanes) -> np.ndarray:
-  """What they leave of the rate of the noise of FGᵀ, where it is slowest."""
+  """Share of the rate of the noise of FGᵀ, where that is the slowest."""
   if not lanes.sensing:
     return np.ones(lanes.size)
   noise = (lanes.shape[1] - lanes.config.r) * (
@@ -81,18 +82,27 @@ def contraction(
   return -np.asarray(theory.linear_rate(eta, slow, highest))
 
 
-def signal_rate(lanes: Lanes) -> np.ndarray:
-  """e-folds a step of the signal: at σ_r of XXᵀ, at min(a², b²) of FGᵀ."""
+def signal_rate(lanes: Lanes, fast: bool = False) -> np.ndarray:
+  """e-folds a step of the signal: at σ_r of XXᵀ, at min(a², b²) of FGᵀ.
+
+  Args:
+    lanes: The lanes.
+    fast: Whether to say how fast it may be, not how slow.
+
+  Returns:
+    (lanes,), negative beyond the edge of stability.
+  """
   sigma_1, sigma_r = lanes.sigma[:, 0], lanes.sigma[:, -1]
+  part = np.ones(lanes.size) if fast else share(lanes)
   if lanes.symmetric:
-    return contraction(lanes, sigma_r * share(lanes), 2 * sigma_1)
+    return contraction(lanes, sigma_r * part, 2 * sigma_1)
   # The mean of FᵀF − GᵀG at the start, which the signal keeps.
   tied, rho = lanes.given('tied'), lanes.given('ratio')
   kept = 1 - tied**2 - ((1 - tied) * rho) ** 2
   delta = lanes.given('alpha') ** 2 * np.abs(kept)
   slowest = np.asarray(theory.signal_pair(sigma_r, delta)[1])
   highest = np.add(*map(np.asarray, theory.signal_pair(sigma_1, delta)))
-  return contraction(lanes, slowest * share(lanes), highest)
+  return contraction(lanes, slowest * part, highest)
 
 
 def growth(lanes: Lanes) -> np.ndarray:
@@ -166,18 +176,43 @@ def starts(lanes: Lanes) -> list[tuple[np.ndarray, np.ndarray]]:
   ]
 
 
-def noise_rate(lanes: Lanes) -> np.ndarray:
-  """e-folds a step of the noise of FGᵀ, of the slowest lane; 0: it stays.
+def noise_rate(lanes: Lanes, fast: bool = False) -> np.ndarray:
+  """e-folds a step of the noise of FGᵀ; 0 where it stays.
 
   It dies at the least eigenvalue of FᵀF − GᵀG on the noise block, which the
-  start has and descent keeps, up to a few per cent.
+  start has and descent keeps, up to a tenth.
+
+  Args:
+    lanes: The lanes.
+    fast: Whether to take the fastest lane, not the slowest.
+
+  Returns:
+    (lanes,).
   """
   odds = _ODDS / lanes.size
-  slowest = np.array(
-    [lowest[int(odds * len(lowest))] for lowest, _ in starts(lanes)]
+  place = 1 - odds if fast else odds
+  edge = np.array(
+    [lowest[int(place * len(lowest))] for lowest, _ in starts(lanes)]
   )
-  eigenvalue = np.maximum(lanes.given('alpha') ** 2 * slowest, 0)
-  return contraction(lanes, eigenvalue * 0.9 * noise_share(lanes), 0.0)
+  part = np.full(lanes.size, 1.1) if fast else 0.9 * noise_share(lanes)
+  eigenvalue = np.maximum(lanes.given('alpha') ** 2 * edge, 0)
+  return contraction(lanes, eigenvalue * part, 0.0)
+
+
+def resolved(lanes: Lanes, fastest: np.ndarray) -> np.ndarray:
+  """Whether four records lie in the last third of the way to the floor.
+
+  Args:
+    lanes: The lanes.
+    fastest: e-folds a step that a lane may have at most.
+
+  Returns:
+    (lanes,), boolean.
+  """
+  way = -np.log(FLOOR[lanes.config.precision]) / np.maximum(fastest, 1e-30)
+  end = np.minimum(way, lanes.config.steps)[:, None]
+  inside = (lanes.t >= 2 * end / 3) & (lanes.t <= end)
+  return inside.sum(1) >= 4
 
 
 def chance(lanes: Lanes, level: float) -> np.ndarray:

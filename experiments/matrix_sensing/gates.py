@@ -72,7 +72,7 @@ class Gate(NamedTuple):
 
 
 def gate(*needs: tuple[Any, str] | Gate) -> Gate:
-  """What a law needs of a lane.
+  """Lanes that have all that a law needs.
 
   Args:
     *needs: (whether each lane has it, what is wrong where it has not), or
@@ -94,7 +94,7 @@ def gate(*needs: tuple[Any, str] | Gate) -> Gate:
 
 
 def noiseless(lanes: Lanes, optimizer: str = 'gd') -> list[tuple[Any, str]]:
-  """What every law of recovery needs: data without outliers, and its rule."""
+  """Needs of every law of recovery: data without outliers, and its rule."""
   clean = not lanes.sensing or lanes.given('outliers') == 0
   return [
     (

@@ -11,7 +11,7 @@ from framework.evidence.claims import Claim, at_least, at_most, equals, within
 from framework.launch import Figures, Variant
 from framework.systems.matrix_sensing import theory
 
-_LEVEL = 1e-20
+_LEVEL = 1e-18  # rounding, over a damping that vanishes, leaves 1e-21
 _ZHANG = 'Zhang, Fattahi, Zhang 2021'
 _SUBLINEAR = {'gd': f'{PAPER}: Ω(1/T²)', 'scaled_gd': 'derived: GD of step η/λ'}
 
@@ -74,7 +74,7 @@ def _arrives(lanes: Lanes) -> Gate:
       f'T = {config.steps} is too short: the error may fall by no more than '
       f'e^-{np.max(depth):.3g}',
     ),
-    (config.precision == 'float64', 'float32 does not reach 1e-20'),
+    (config.precision == 'float64', 'float32 does not reach 1e-18'),
   )
 
 
@@ -84,7 +84,7 @@ def _precgd(setting: str, lanes: Lanes) -> list[Claim]:
     can.claim(
       at_most,
       f'{setting}.precgd',
-      'PrecGD reaches 1e-20 by T at every κ',
+      'PrecGD reaches 1e-18 by T at every κ',
       _ZHANG,
       _LEVEL,
       samples=lanes.last,
@@ -100,7 +100,7 @@ def _precgd(setting: str, lanes: Lanes) -> list[Claim]:
 def _over_kappa(setting: str, lanes: Lanes, can: Gate) -> Claim:
   """Rates over κ, all else equal: largest over smallest."""
   tested = lanes.over('kappa', np.broadcast_to(can.can, lanes.size))
-  speed = -lanes.over('kappa', lanes.rate)
+  speed = -lanes.over('kappa', lanes.slope(100 * _LEVEL))
   # A lane that does not converge has no rate, and the spread is not known.
   speed = np.where(speed > 0, speed, np.nan)
   largest = np.where(tested, speed, -np.inf).max(0)

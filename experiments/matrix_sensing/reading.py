@@ -108,17 +108,21 @@ class Lanes:
     """Whether the product is XXᵀ, not FGᵀ."""
     return self.values('parametrisation') == ['symmetric']
 
-  @functools.cached_property
-  def rate(self) -> np.ndarray:
+  def slope(self, floor: float) -> np.ndarray:
     """Slope of ln(squared error), late; of balanced lanes after balancing."""
     error, t = self.seen('squared_error'), self.t
     begun = np.zeros(self.size)
     if 'balanced_at' in self.ds:
       begun = np.maximum(np.nan_to_num(self.seen('balanced_at')[:, -1]), 0)
-    reached = fits.first_passage(t, error, FLOOR[self.config.precision])
+    reached = fits.first_passage(t, error, floor)
     end = np.where(np.isnan(reached), t[-1], reached)
     late = fits.after(t, begun + 2 * (end - begun) / 3) & (t <= end[:, None])
     return fits.exponential(t, error, where=late).slope
+
+  @functools.cached_property
+  def rate(self) -> np.ndarray:
+    """The slope down to the floor of the precision."""
+    return self.slope(FLOOR[self.config.precision])
 
   @functools.cached_property
   def exponent(self) -> np.ndarray:

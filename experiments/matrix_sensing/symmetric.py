@@ -46,8 +46,10 @@ def _exact(name: str, lanes: Lanes) -> list[Claim]:
   eta, sigma = lanes.given('eta'), lanes.sigma
   steps, precision = lanes.config.steps, lanes.config.precision
   depth = expected.folds(lanes, expected.signal_rate(lanes), steps)
+  fastest = expected.signal_rate(lanes, fast=True)
   can = gate(
     *noiseless(lanes),
+    (expected.resolved(lanes, fastest), 'too few records for a slope'),
     (
       depth >= 5 - np.log(FLOOR[precision]),
       'T is too short: the slowest mode falls by no more than '

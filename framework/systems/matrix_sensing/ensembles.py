@@ -1,4 +1,4 @@
-"""What is measured and how, drawn at random: truths, measurements, noise.
+"""Truths, measurement matrices and noise, drawn at random.
 
     y_i = <A_i, M>,   M = U diag(s) Vᵀ,   E ‖A(Z)‖² = ‖Z‖_F².
 

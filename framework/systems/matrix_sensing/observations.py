@@ -1,4 +1,4 @@
-"""What is recorded of a run: at every record time, and once at the end."""
+"""Observations of a run: at every record time, and once at the end."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -78,7 +78,7 @@ def observe(state: Any, problem: Problem, loss: Array) -> dict[str, Array]:
 
 
 def final(state: PyTree, problem: Problem, hp: Any) -> dict[str, Array]:
-  """What is observed once, at the last step: the linearisation there.
+  """The linearisation at the last step, observed once.
 
   Args:
     state: The last state.

@@ -1,4 +1,4 @@
-"""What to look at in a factored iterate FGᵀ (or XXᵀ) on its way to M.
+"""Probes of a factored iterate FGᵀ (or XXᵀ) on its way to M.
 
 Pure and unbatched. Columns that are zero in both factors, the padding that lets
 runs of different k share one program, change none of these values. The probes

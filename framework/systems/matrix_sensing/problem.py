@@ -19,7 +19,7 @@ __all__ = ['Loss', 'Problem', 'Slope', 'least_squares', 'residual_loss']
 
 
 class Problem(NamedTuple):
-  """What is fixed over time."""
+  """A truth with its measurements: all that is fixed over time."""
 
   operator: Any  # an `operators.Operator`
   truth: ensembles.Truth

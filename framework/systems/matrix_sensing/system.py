@@ -68,7 +68,7 @@ class Hp(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What is fixed in the compiled program; choices are functions.
+  """The static part of the system: sizes, and choices as functions.
 
   The rule `optimizer` is an optax transformation, a function of hp that makes
   one, or a function of a learning rate such as `optax.adam`, which gets hp.eta.

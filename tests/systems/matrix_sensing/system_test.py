@@ -1,8 +1,4 @@
-"""Gradient descent on factors: problem, gradient, start, observations.
-
-Problems are made by numpy from a stack of measurement matrices, so that what
-the framework does with them is checked against the definitions.
-"""
+"""Gradient descent on factors: problem, start, rules, structures."""
 
 import jax
 import jax.flatten_util
@@ -11,8 +7,6 @@ import numpy as np
 import optax
 import pytest
 
-from framework.descent import DescentState
-from framework.system import advance
 from framework.systems import matrix_sensing as dynamics
 from framework.systems.matrix_sensing import (
   ensembles,
@@ -21,119 +15,14 @@ from framework.systems.matrix_sensing import (
   probes,
   targets,
 )
-
-GENERAL = {'symmetric': False}
-FORMS = {
-  'dense': operators.dense,
-  'svec': operators.svec,
-  'gram': operators.gram,
-  'blocks': operators.blocks,
-}
-
-
-ABSOLUTE = dynamics.residual_loss(lambda z: jnp.mean(jnp.abs(z)))
-
-
-def assert_close(actual, expected, tolerance):
-  scale = float(np.max(np.abs(expected)))
-  np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
-
-
-def haar(rng, n, k):
-  return np.linalg.qr(rng.normal(size=(n, k)))[0]
-
-
-def measured(structure, sigma=(1.0, 0.5), noisy=False):
-  """The problem of a structure, its A_i (m, n1, n2) and y."""
-  rng, s = np.random.default_rng(3), structure
-  n1, n2, sigma = s.n1, s.n2, np.array(sigma)
-  U = haar(rng, n1, len(sigma))
-  V = U if s.symmetric_truth else haar(rng, n2, len(sigma))
-  truth = ensembles.Truth(*(jnp.array(x) for x in (U, sigma, V)))
-  M = (U * sigma) @ V.T
-  if s.m is None:
-    stack, noise = np.eye(n1 * n2).reshape(-1, n1, n2), np.zeros(n1 * n2)
-    operator = operators.Identity((n1, n2))
-  else:
-    stack = rng.normal(size=(s.m, n1, n2)) / s.m**0.5
-    rows = stack.reshape(s.m, -1)
-    if s.symmetric_ensemble:
-      stack = (stack + stack.transpose(0, 2, 1)) / 2
-      i, j = np.triu_indices(n1)
-      rows = stack[:, i, j] * np.where(i == j, 1, 2**0.5)
-    noise = noisy * (rng.random(s.m) < 0.3) * rng.normal(size=s.m)
-    operator = s.operator(jnp.array(rows), (n1, n2), s.symmetric_ensemble)
-  y = np.einsum('mij,ij->m', stack, M) + noise
-  terms = ()
-  if noisy:
-    adjoint = np.einsum('m,mij->ij', noise, stack)
-    terms = jnp.array(adjoint), jnp.sum(noise**2), jnp.array(noise)
-  M, energy = jnp.array(M), jnp.array(np.sum(y**2))
-  return dynamics.Problem(operator, truth, M, energy, *terms), stack, y
-
-
-def follow(structure, problem, observe=None):
-  """(hp, times) -> (last state, records); `observe` sees (state, hp)."""
-  gd = dynamics.system(structure)._replace(
-    observe=lambda state, problem, hp: observe(state, hp) if observe else {}
-  )
-
-  @jax.jit
-  def run(hp, times):
-    key = jax.random.key(0)
-    state = gd.init(key, problem, hp)
-    return advance(gd, key, problem, hp, state, 0, times)
-
-  return run
-
-
-CASES = {
-  # XXᵀ, symmetric A_i, kind
-  **{f'XX-{k}': (True, True, k) for k in ('dense', 'svec', 'gram', 'blocks')},
-  **{f'XX-general-{k}': (True, False, k) for k in ('dense', 'gram', 'blocks')},
-  **{f'FG-{k}': (False, False, k) for k in ('dense', 'gram', 'blocks')},
-  'XX-population': (True, False, None),
-  'FG-population': (False, False, None),
-}
-
-
-@pytest.mark.parametrize('form', list(CASES))
-def test_the_gradient_is_that_of_the_loss(form):
-  """With outliers, but at population; stored runs have none."""
-  symmetric, symmetric_A, kind = CASES[form]
-  structure = dynamics.Structure(
-    n1=5,
-    n2=5 if symmetric else 4,
-    r=2,
-    k_max=3,
-    m=kind and 21,
-    operator=FORMS[kind or 'gram'],
-    symmetric=symmetric,
-    symmetric_truth=symmetric,
-    symmetric_ensemble=symmetric_A,
-  )
-  problem, stack, y = measured(structure, noisy=kind is not None)
-  rng, names = np.random.default_rng(4), 'X' if symmetric else 'FG'
-  params = {
-    name: jnp.array(rng.normal(size=(n, 3)))
-    for name, n in zip(names, problem.M.shape, strict=False)
-  }
-
-  def loss(params):
-    F, G = dynamics.factors(params)
-    residual = jnp.einsum('mij,ij->m', stack, F @ G.T) - y
-    return jnp.sum(residual**2) / (4 if symmetric else 2)
-
-  @jax.jit
-  def both(params, problem):
-    autodiff = jax.value_and_grad(loss)(params)
-    return autodiff, dynamics.value_and_grad(params, problem)
-
-  (expected, gradient), (value, closed) = both(params, problem)
-  np.testing.assert_allclose(value, expected, rtol=1e-12, atol=0)
-  assert closed.keys() == params.keys()
-  for name in names:
-    assert_close(closed[name], gradient[name], 1e-12)
+from tests.systems.matrix_sensing.problem_test import ABSOLUTE
+from tests.systems.matrix_sensing.problems import (
+  FORMS,
+  GENERAL,
+  assert_close,
+  follow,
+  measured,
+)
 
 
 @pytest.mark.parametrize('symmetric', [True, False])
@@ -317,105 +206,6 @@ def test_what_triggers_the_modified_step(sigma):
   )
 
 
-@pytest.mark.parametrize('symmetric', [True, False])
-def test_observations(symmetric):
-  shape = {'n1': 7, 'n2': 7, 'r': 2, 'k_max': 4, 'm': 60}
-  shape |= {} if symmetric else GENERAL | {'n2': 6}
-  structure = dynamics.Structure(**shape)
-  problem, stack, y = measured(structure, noisy=True)
-  gd, hp = dynamics.system(structure), dynamics.Hp(k=3)
-  state = jax.jit(gd.init)(jax.random.key(0), problem, hp)
-  seen = jax.jit(gd.observe)(state, problem, hp)
-  F, G = (np.array(x) for x in dynamics.factors(state.params))
-  E = F @ G.T - np.array(problem.M)
-  np.testing.assert_allclose(
-    seen['squared_error'], np.sum(E**2), rtol=1e-12, atol=0
-  )
-  residual = np.einsum('mij,ij->m', stack, F @ G.T) - y
-  loss = np.sum(residual**2) / (4 if symmetric else 2)
-  np.testing.assert_allclose(seen['loss'], loss, rtol=1e-12, atol=0)
-  U, _, V = (np.array(x) for x in problem.truth)
-  blocks = (
-    np.linalg.norm(U.T @ E @ V),
-    np.linalg.norm((E - U @ (U.T @ E)) @ (np.eye(len(V)) - V @ V.T)),
-  )
-  np.testing.assert_allclose(
-    (seen['signal'], seen['residual']), blocks, rtol=1e-12, atol=0
-  )
-  parts = seen['signal'] ** 2 + 2 * seen['cross'] ** 2 + seen['residual'] ** 2
-  np.testing.assert_allclose(parts, np.sum(E**2), rtol=1e-12, atol=0)
-  values = np.linalg.svd(F @ G.T, compute_uv=False)[:4]
-  np.testing.assert_allclose(
-    seen['singular_values'], values, atol=1e-14, rtol=0
-  )
-  share = values[:3] / np.sum(values)
-  np.testing.assert_allclose(
-    seen['effective_rank'],
-    np.exp(-np.sum(share * np.log(share))),
-    rtol=1e-10,
-    atol=0,
-  )
-  if symmetric:
-    assert 'imbalance_min' not in seen
-  else:
-    edges = np.linalg.eigvalsh(F.T @ F - G.T @ G)[[0, -1]]
-    found = seen['imbalance_min'], seen['imbalance_max']
-    np.testing.assert_allclose(found, edges, atol=1e-14, rtol=0)
-
-
-@pytest.mark.parametrize(
-  'form', ['XX', 'XX-general', 'FG', 'XX-population', 'FG-population']
-)
-def test_final_is_the_linearisation_of_the_step(form):
-  """At the solution the Jacobian of the gradient is JᵀJ."""
-  symmetric = form.startswith('XX')
-  structure = dynamics.Structure(
-    n1=7,
-    n2=7,
-    r=2,
-    k_max=2 if symmetric else 3,
-    m=None if 'population' in form else 60,
-    symmetric=symmetric,
-    symmetric_truth=symmetric,
-    symmetric_ensemble=form == 'XX',
-  )
-  problem, *_ = measured(structure)
-  U, s, V = (np.array(x) for x in problem.truth)
-  if symmetric:
-    params = {'X': jnp.array(U * s**0.5)}
-  else:  # F of full rank, G of rank r
-    extra = np.linalg.svd(U)[0][:, 2:]
-    F = np.concatenate([U, 0.3 * extra[:, :1]], 1)
-    G = np.pad(V * s, ((0, 0), (0, 1)))
-    params = {'F': jnp.array(F), 'G': jnp.array(G)}
-
-  @jax.jit
-  def jacobian(params):
-    flat, unflatten = jax.flatten_util.ravel_pytree(params)
-
-    def gradient(flat):
-      _, grads = dynamics.value_and_grad(unflatten(flat), problem)
-      return jax.flatten_util.ravel_pytree(grads)[0]
-
-    return jax.jacfwd(gradient)(flat)
-
-  eigenvalues = np.linalg.eigvalsh(jacobian(params))
-  zeros = int(np.sum(eigenvalues < 1e-12))
-  final = jax.jit(dynamics.final)
-  state = DescentState(params, ())
-  seen = final(state, problem, dynamics.Hp(k=structure.k_max))
-  np.testing.assert_allclose(
-    [seen['ntk_min'], seen['ntk_max']],
-    eigenvalues[[zeros, -1]],
-    rtol=1e-10,
-    atol=0,
-  )
-  if not symmetric:
-    np.testing.assert_allclose(
-      seen['noise_eigenvalue'], 0.09, rtol=1e-12, atol=0
-    )
-
-
 def test_balancing_needs_two_factors():
   gd = dynamics.system(dynamics.Structure(optimizer=optimizers.balanced))
   with pytest.raises(ValueError, match=r"are \['X'\], expected \['F', 'G'\]"):
@@ -448,49 +238,6 @@ def test_any_rule_can_be_taken(name):
 
   found, wanted = both(key)
   np.testing.assert_allclose(found['X'], wanted['X'], rtol=1e-12, atol=0)
-
-
-def huber(z):
-  return jnp.sum(jnp.where(jnp.abs(z) < 1, z**2 / 2, jnp.abs(z) - 0.5))
-
-
-HUBER = dynamics.residual_loss(lambda z: jnp.sum(optax.huber_loss(z)))
-
-
-@pytest.mark.parametrize('symmetric', [True, False])
-@pytest.mark.parametrize('loss', [ABSOLUTE, HUBER])
-def test_the_gradient_of_any_loss_of_the_residual(loss, symmetric):
-  structure = dynamics.Structure(
-    n1=5,
-    n2=5 if symmetric else 4,
-    r=2,
-    k_max=3,
-    m=21,
-    operator=operators.svec if symmetric else operators.blocks,
-    symmetric=symmetric,
-  )
-  problem, stack, y = measured(structure, noisy=True)
-  rng = np.random.default_rng(4)
-  params = {
-    name: jnp.array(rng.normal(size=(n, 3)))
-    for name, n in zip('X' if symmetric else 'FG', (5, 4), strict=False)
-  }
-
-  def value(params):
-    F, G = dynamics.factors(params)
-    z = jnp.einsum('mij,ij->m', stack, F @ G.T) - y
-    rho = jnp.mean(jnp.abs(z)) if loss is ABSOLUTE else huber(z)
-    return rho / (2 if symmetric else 1)
-
-  @jax.jit
-  def both(params):
-    autodiff = jax.value_and_grad(value)(params)
-    return autodiff, dynamics.value_and_grad(params, problem, loss)
-
-  (expected, gradient), (found, closed) = both(params)
-  np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
-  for name in params:
-    assert_close(closed[name], gradient[name], 1e-12)
 
 
 @pytest.mark.parametrize(

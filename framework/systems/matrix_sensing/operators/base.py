@@ -18,7 +18,7 @@ __all__ = ['Operator', 'Packed', 'Residual', 'pytree']
 
 
 class Residual(NamedTuple):
-  """What descent wants of E = FGᵀ - M; XLA drops what is not used."""
+  """Energy and gradients of E = FGᵀ - M; XLA drops what is not used."""
 
   energy: Float[Array, '']  # ‖A(E)‖²
   DG: Float[Array, 'n1 k']  # D = A*A(E)

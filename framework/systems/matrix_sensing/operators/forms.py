@@ -283,7 +283,7 @@ def blocks(
 
 
 def _rows(A, shape: tuple[int, int], symmetric: bool | None) -> Packed:
-  """What the rows are of; refuses those of another length."""
+  """Shape and symmetry of the rows; refuses those of another length."""
   n1, n2 = shape
   columns = A.shape[-1]
   if symmetric is None:

@@ -1,4 +1,4 @@
-"""What theory predicts for matrix sensing, as numbers.
+"""Laws of matrix sensing, as numbers.
 
 linear_rate, time_to_error   slope of the slowest mode; steps to an error
 signal_pair                  a², b² of a singular value with an imbalance

@@ -1,4 +1,4 @@
-"""What theory predicts of linear convergence: the rate of the slowest mode.
+"""Laws of linear convergence: the rate of the slowest mode.
 
 All errors are *squared* Frobenius errors ‖FGᵀ − M‖_F², all rates are slopes of
 their natural logarithm per step, step sizes η are those of
@@ -97,7 +97,7 @@ def signal_pair(
 def measured_share(
   m: Scalar, slow: Scalar, rest: Scalar = 0.0
 ) -> Float[Array, '']:
-  """What m Gaussian measurements leave of the slowest eigenvalue of JᵀJ.
+  """Share of the slowest eigenvalue of JᵀJ that m Gaussian measurements leave.
 
       λ⁺_min(JᵀJ) / λ  →  (√(m − d_rest) − √d_slow)² / m
 

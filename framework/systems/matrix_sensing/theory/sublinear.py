@@ -1,4 +1,4 @@
-"""What theory predicts of columns beyond the rank: errors that fall as 1/t².
+"""Laws of columns beyond the rank: squared errors that fall as 1/t².
 
 All errors are *squared* Frobenius errors ‖XXᵀ − M‖_F², step sizes η are those
 of L = ¼‖A(XXᵀ) − y‖². Scalar functions of scalars (or what broadcasts),
