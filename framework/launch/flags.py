@@ -25,7 +25,7 @@ def define() -> flags.FlagValues:
   Raises:
     flags.Error: If the program has a flag of the same name.
   """
-  if __name__ in flags.FLAGS.flags_by_module_dict():
+  if 'checkpoint_every_secs' in flags.FLAGS:
     return flags.FLAGS
   string, enum, boolean = (
     flags.DEFINE_string,

@@ -9,11 +9,12 @@ import pytest
 from framework.launch import tpu_pod as launch_tpu
 from tests.launch.process_test import ROOT
 
+EXPERIMENT = 'experiments.matrix_sensing'
 WORDS = ['--config=:phase', '--workdir=gs://b/run', '--sweep=alpha=0.1;k=3,4']
 
 
 def test_every_worker_installs_and_runs_the_same():
-  install, run = launch_tpu.commands('pod', 'z-a', '.', 'matrix_sensing', WORDS)
+  install, run = launch_tpu.commands('pod', 'z-a', '.', EXPERIMENT, WORDS)
   ssh = ['gcloud', 'compute', 'tpus', 'tpu-vm', 'ssh', 'pod']
   assert install[:6] == run[:6] == ssh
   assert {'--zone=z-a', '--worker=all'} < set(install) & set(run)
@@ -30,7 +31,7 @@ def test_every_worker_installs_and_runs_the_same():
 
 def test_a_repository_can_be_the_source():
   source = 'git+https://example.org/x.git'
-  install, _ = launch_tpu.commands('p', 'z', source, 'matrix_sensing', WORDS)
+  install, _ = launch_tpu.commands('p', 'z', source, EXPERIMENT, WORDS)
   assert install[-1].endswith(f"'training-dynamics[tpu] @ {source}'")
 
 
@@ -50,9 +51,10 @@ def test_the_loop_ends_with_the_code_that_is_not_75(tmp_path, last):
 @pytest.mark.parametrize(
   'experiment, words, message',
   [
-    ('nosuch', WORDS, "experiment is 'nosuch', expected one of matrix_sensing"),
-    ('matrix_sensing', [], '--workdir is None, expected gs://BUCKET'),
-    ('matrix_sensing', ['--workdir=/x'], '--workdir is /x, expected gs://'),
+    ('nosuch', WORDS, "there is no module 'nosuch', expected one that laun"),
+    ('no.such', WORDS, "there is no module 'no.such'"),
+    (EXPERIMENT, [], '--workdir is None, expected gs://BUCKET'),
+    (EXPERIMENT, ['--workdir=/x'], '--workdir is /x, expected gs://'),
   ],
 )
 def test_slips_are_one_line(experiment, words, message):
@@ -62,8 +64,8 @@ def test_slips_are_one_line(experiment, words, message):
 
 def test_it_prints_and_does_no_more():
   words = [sys.executable, '-m', 'framework.launch.tpu_pod', '--tpu=p']
-  words += ['--zone=z', 'matrix_sensing', '--', *WORDS]
+  words += ['--zone=z', EXPERIMENT, '--', *WORDS]
   done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-  made = launch_tpu.commands('p', 'z', '.', 'matrix_sensing', WORDS)
+  made = launch_tpu.commands('p', 'z', '.', EXPERIMENT, WORDS)
   assert done.stdout.splitlines() == [shlex.join(c) for c in made]
   assert done.returncode == 0, done.stderr

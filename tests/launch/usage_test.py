@@ -17,6 +17,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 VALID = 'valid: variant, seeds, '
 
 
+arguments.define()  # once: what is defined inside flagsaver is gone after it
+
+
 def parse(*words):
   with flagsaver.flagsaver():
     return arguments.parse(['program', *words], EXPERIMENT)
