@@ -42,7 +42,7 @@ def _slowest(lanes: Lanes, error: np.ndarray | float = 0.0) -> np.ndarray:
 
 def _depth(lanes: Lanes) -> np.ndarray:
   """e-folds of the squared error between the modified step and T, at least."""
-  eta, alpha, rho, k = map(lanes.given, ('eta', 'alpha', 'ratio', 'k'))
+  alpha, rho, k = map(lanes.given, ('alpha', 'ratio', 'k'))
   trigger, sigma = lanes.given('trigger'), lanes.sigma
   # First the signal comes down to the trigger, and the noise if it is above.
   noise = rho**2 * alpha**4 * np.maximum(k - lanes.config.r, 0)
@@ -210,7 +210,7 @@ def _spread(setting: str, lanes: Lanes, can: Gate) -> Claim:
 
 def _unmodified(setting: str, lanes: Lanes) -> Claim:
   """The control: small starts are slow."""
-  eta, alpha, rho, k = map(lanes.given, ('eta', 'alpha', 'ratio', 'k'))
+  alpha, rho, k = map(lanes.given, ('alpha', 'ratio', 'k'))
   fastest = np.array([lowest[-1] for lowest, _ in expected.starts(lanes)])
   with np.errstate(invalid='ignore', divide='ignore'):
     eigenvalue = np.maximum(fastest, 0) * alpha**2

@@ -10,6 +10,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from xarray import Dataset
 
 from configs.matrix_sensing import Config
@@ -136,7 +137,7 @@ class Lanes:
     return self.seen('squared_error')[:, -1]
 
 
-def ratio(measured: np.ndarray, law: Any) -> np.ndarray:
+def ratio(measured: ArrayLike, law: ArrayLike) -> np.ndarray:
   """Measured over law; not finite where the law is zero or not known."""
   with np.errstate(divide='ignore', invalid='ignore'):
     return np.asarray(measured) / np.asarray(law)
