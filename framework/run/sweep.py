@@ -300,6 +300,8 @@ class Program:
       check_vma=False,
     )
     cpu = self.mesh.devices.flat[0].platform == 'cpu'
+    # Where all programs are compiled quickly, this one as the others.
+    once = once and not jax.config.values['jax_disable_most_optimizations']
     return jax.jit(
       sharded,
       donate_argnums=donate,
