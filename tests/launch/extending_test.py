@@ -14,6 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 from framework import launch
+from framework.launch import devices
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / 'docs' / 'extending.md').read_text()
@@ -186,6 +187,8 @@ def test_a_mistake_is_one_line_before_anything_is_made(
   module = types.ModuleType('wrong_theorem')
   monkeypatch.setitem(sys.modules, module.__name__, module)
   monkeypatch.chdir(tmp_path)
+  # It would set the precision of this process, of other tests as well.
+  monkeypatch.setattr(devices, 'prepare', lambda flags, precision: None)
   exec(compile(text.replace(old, new), 'my_theorem.py', 'exec'), vars(module))
   assert launch.run(module.EXPERIMENT, ['my_theorem']) == 2
   told = capsys.readouterr()
