@@ -48,6 +48,8 @@ BATCHED = IMAGE[0, :5]
     # (..., out, in): its initialiser takes the last but one for the input.
     (nn.ConvTranspose, (3, 2), IMAGE, {'transpose_kernel': True}, (3,), (2,),
      ((24, 48), (72, 192))),
+    (nn.ConvTranspose, (3,), ROWS, {'transpose_kernel': True}, (2,), (1,),
+     ((12, 24), (36, 96))),
     (nn.ConvLocal, (2,), ROWS, {}, (1,), (2,), ((96, 24), (384, 72))),
     (nn.DenseGeneral, (), X, {}, (0,), (1,), ((8, 4), (32, 12))),
     (nn.DenseGeneral, (), ROWS, {'axis': (-2, -1)}, (0, 1), (2,),
@@ -274,12 +276,15 @@ def test_where_layers_are_stacked_can_be_in_doubt():
     ValueError, match=r'^tensor w has shape \(8, 8, 8\).*stack$'
   ):
     stacked('w', role, square)
+  vector = Role((), (0,))
+  with pytest.raises(ValueError, match=r'^tensor b has shape \(8, 8\)'):
+    stacked('b', vector, [((4,), (4, 4)), ((8,), (8, 8))])
   one = stacked('w', role, [*square, ((16, 16), (16, 3, 16))])
   assert (one.fan_in, one.stack, one.fan_out) == ((0,), (1,), (2,))
   # Twice stacked; and what does not grow has no multiplier, wherever it is.
   two = stacked('w', role, [((4, 5), (2, 4, 3, 5))])
   assert (two.fan_in, two.fan_out, two.stack) == ((1,), (3,), (0, 2))
-  assert stacked('w', Role((), (0,)), [((3,), (3, 3))] * 2).stack == (0,)
+  assert stacked('b', vector, [((3,), (3, 3))] * 2).stack == (0,)
   with pytest.raises(
     ValueError, match=r'^tensor w has shape \(4, 5\), and \(5, 4\)'
   ):
