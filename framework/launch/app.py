@@ -93,7 +93,7 @@ def _executed(experiment: Experiment, config: Any, argv: Sequence[str]) -> int:
     return _said(error, 2)
   except (OSError, results.DamagedRecords) as error:
     # The disk, not the run: what was recorded before is there.
-    return _said(error, 1)
+    return _said(error, 2 if flags.FLAGS.mode == 'report' else 1)
   except KeyboardInterrupt:
     line = f'interrupted; the same command goes on in {study.path}'
     print(f'\n{line}', file=sys.stderr)

@@ -30,6 +30,8 @@ def kept(directory: epath.PathLike) -> Iterator[None]:
   )
   handler.setFormatter(python_logging.Formatter(_FORMAT))
   handler.addFilter(_ours)
+  # A full disk is said by what writes results; the log must not hide it.
+  handler.handleError = lambda record: None  # type: ignore[method-assign]
   levels, shown = (logger.level, terminal.level), logger.getEffectiveLevel()
   terminal.setLevel(max(shown, terminal.level))
   logger.setLevel(min(shown, python_logging.INFO))
@@ -40,7 +42,8 @@ def kept(directory: epath.PathLike) -> Iterator[None]:
     logger.removeHandler(handler)
     logger.setLevel(levels[0])
     terminal.setLevel(levels[1])
-    handler.close()
+    with contextlib.suppress(OSError):
+      handler.close()
     if isinstance(handler, _Lines):  # objects in a bucket are written whole
       before = path.read_text() if path.exists() else ''
       path.write_text(before + ''.join(f'{line}\n' for line in handler.lines))
