@@ -141,7 +141,7 @@ def test_bad_input_is_one_line(fields, line):
     ({'seeds': 10}, 'needs 8'),
     ({'sweep': {'width': (16, 32)}}, 'needs three widths'),
     ({'sweep': {'width': (8, 64, 512)}}, 'needs widths of 16'),
-    ({'sweep': {'width': (64, 256, 1024)}}, ''),
+    ({'sweep': {'width': (64, 256, 1024)}}, 'needs 145 seeds'),
     ({'lr': 1.0}, 'needs 0 <'),
     ({'lr': 0.0}, 'needs 0 <'),
     ({'inner_lr': 4.0}, 'needs 0 <'),

@@ -185,7 +185,9 @@ def _sizes_and_changes(check: Check) -> tuple[np.ndarray, np.ndarray]:
   change = np.asarray(check.change, np.float64)
   floor = _rounding(check) * size
   some = (change > floor).any((0, 1)) | ~np.isfinite(change).all((0, 1))
-  return size, np.where(some, np.maximum(change, floor), 0)
+  # Nothing at all at some width is no rounding, where others move.
+  raised = np.where(change == 0, 0, np.maximum(change, floor))
+  return size, np.where(some, raised, 0)
 
 
 def failures(check: Check, tolerance: float = 0.1) -> list[str]:
