@@ -66,7 +66,7 @@ def test_small_arrays_and_odd_rows_stay_whole():
   plan = Plan(2, 2, 1, 1, 1, 'seed', model=2)
   for structure in (
     dataclasses.replace(STRUCTURE, n1=5, n2=5, m=30),  # 15 x 15 numbers
-    dataclasses.replace(STRUCTURE, operator='svec', m=441),
+    dataclasses.replace(STRUCTURE, operator=dynamics.operators.svec, m=441),
   ):
     problem, _, _ = go(plan, structure)
     for x in jax.tree.leaves(problem.operator):

@@ -148,6 +148,7 @@ def sample(key: Key[Array, ''], params: Params, n: int) -> Params:
   Raises:
     ValueError: If n is below 1.
 
+  >>> import jax
   >>> net = sample(jax.random.key(0), init(3, 2), 1000)
   >>> net.W1.shape, bool(abs(jnp.sum(net.W1[:, 0] ** 2) - 1) < 0.1)
   ((1000, 3), True)
@@ -171,6 +172,7 @@ def orthogonal_sample(key: Key[Array, ''], params: Params, n: int) -> Params:
   Raises:
     ValueError: If n is below d + k: there is no such Ω.
 
+  >>> import jax
   >>> net = orthogonal_sample(jax.random.key(0), init(3, 2, 2.0), 7)
   >>> print((net.W1.T @ net.W1).round(6)[0] + 0)
   [4. 0. 0.]
@@ -217,6 +219,7 @@ def finite(
   Raises:
     ValueError: If a size is below 1.
 
+  >>> import jax
   >>> key, x = jax.random.key(0), jnp.arange(3.0)
   >>> one = finite(key, 3, 2, 40)
   >>> bool(jnp.allclose(one.W1, sample(key, init(3, 2), 40).W1))
