@@ -18,7 +18,8 @@ import time
 
 ROOT = pathlib.Path(__file__).parents[1]
 FENCE = re.compile(
-  r'(?P<mark><!-- (?:tests|notebook|shell|file [\w.]+) -->\s*)?^```(?P<kind>sh|python)\n(?P<body>.*?)^```',
+  r'(?P<mark><!-- (?:tests|notebook|shell|file [\w.]+) -->\s*)?'
+  r'^```(?P<kind>sh|python)\n(?P<body>.*?)^```',
   re.DOTALL | re.MULTILINE,
 )
 

@@ -116,7 +116,9 @@ def test_nothing_that_is_vmapped_calls_lapack_itself():
       path = pathlib.Path(folder, name)
       whole = path.as_posix().endswith(WHOLE)
       if path.suffix == '.py' and name != 'linalg.py' and not whole:
-        text = path.read_text()
+        # A norm is a sum; and an example of what may not be is none.
+        lines = path.read_text().replace('jnp.linalg.norm', '').split('\n')
+        text = '\n'.join(x for x in lines if '>>>' not in x)
         guilty += [
           f'{name}: {call}'
           for call in ('jnp.linalg.', 'jax.scipy.linalg', 'jax.lax.linalg')

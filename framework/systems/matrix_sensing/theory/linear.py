@@ -196,7 +196,7 @@ def balanced_eigenvalue(
   >>> float(balanced_eigenvalue(0.5, 0.5))
   0.5
   >>> print(f'{balanced_eigenvalue(0.125, 0.125, error=0.06):.3f}')
-  0.085
+  0.087
   """
   beta2, sigma_r = jnp.asarray(beta2), jnp.asarray(sigma_r)
   found = jnp.maximum(sigma_r - error, 0.0)
