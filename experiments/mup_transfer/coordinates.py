@@ -81,7 +81,9 @@ def steepest(check: coordinates.Check) -> float:
   """
   early = np.any(check.change[:, :, 0] > 1e-3 * check.size[:, :, 0])
   still = np.all(check.size == check.size[:, :, :1])
-  bad = early or still or not np.isfinite(check.size).all()
+  moved = check.change.mean(1) > 0
+  some = np.any(moved.any(0) & ~moved.all(0))  # at some widths alone
+  bad = early or still or some or not np.isfinite(check.size).all()
   if bad or coordinates.unseen(check):
     return math.nan
   return coordinates.steepest(check)
@@ -178,8 +180,8 @@ def figures(config: Config, ds: 'Dataset') -> Figures:
       if rule == 5 and optimizer == 'sgd':
         ax.set_axis_off()  # a mistake of Adam
         continue
-      _panel(ax, check_of(config, ds, rule, optimizer, rate), last)
-      ax.set_title(f'{rule_name(rule)}\n{ax.get_title()}', fontsize=8)
+      check = check_of(config, ds, rule, optimizer, rate)
+      _panel(ax, check, last, rule_name(rule))
     name = {'sgd': 'SGD', 'adam': 'Adam'}[optimizer]
     row[0].set_ylabel(f'{name}: mean $|x|$ at $t = {last + 1}$')
   for ax in axes[-1]:
@@ -199,7 +201,7 @@ def figures(config: Config, ds: 'Dataset') -> Figures:
   return {'coordinates': (fig, caption)}
 
 
-def _panel(ax: Any, check: coordinates.Check, last: int) -> None:
+def _panel(ax: Any, check: coordinates.Check, last: int, name: str) -> None:
   for i, module in enumerate(check.modules):
     if not module:
       continue  # the same as the readout
@@ -207,7 +209,8 @@ def _panel(ax: Any, check: coordinates.Check, last: int) -> None:
     style = {'ms': 3, 'color': f'C{i % 8}', 'label': module}
     ax.plot(check.widths, size.mean(1), 'o-', **style)
   out = coordinates.slopes(check).size[last, check.modules.index('')]
-  ax.set(yscale='log', title=f'output: $n^{{{out:.2f}}}$')
+  ax.set(yscale='log')
+  ax.set_title(f'{name}\noutput: $n^{{{out:.2f}}}$', fontsize=8)
   ax.set_xscale('log', base=2)
   ax.margins(x=0.06)  # points at the ends are whole
 
