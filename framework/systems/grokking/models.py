@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, Shaped
+
+from framework.maths import draws
 
 __all__ = ['MLP', 'Dense', 'PairLayer', 'torch_uniform']
 
@@ -25,6 +26,7 @@ def torch_uniform(fan_in: int) -> Callable[..., Array]:
   Returns:
     (key, shape, dtype) -> array.
 
+  >>> import jax
   >>> x = torch_uniform(4)(jax.random.key(0), (100,), jnp.float32)
   >>> bool(0.45 < abs(x).max() < 0.5)
   True
@@ -32,7 +34,7 @@ def torch_uniform(fan_in: int) -> Callable[..., Array]:
 
   def init(key: Key[Array, ''], shape: Sequence[int], dtype: Any) -> Array:
     bound = fan_in**-0.5
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
+    return draws.uniform(key, tuple(shape), dtype, -bound, bound)
 
   return init
 
@@ -86,6 +88,7 @@ class PairLayer(nn.Module):
 class MLP(nn.Module):
   """ReLU network; tokens go through `PairLayer`, features through `Dense`.
 
+  >>> import jax
   >>> net = MLP((8, 8, 5), modulus=5, bias=False)
   >>> x = jnp.array([[0, 1], [4, 4]])
   >>> params = net.init(jax.random.key(0), x)['params']

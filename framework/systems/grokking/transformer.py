@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from framework.maths import draws
 from framework.systems.grokking.models import Dense
 
 __all__ = ['Transformer', 'nanda', 'reference']
@@ -129,7 +130,7 @@ def _xavier(fan_in: int, fan_out: int):
   bound = (6 / (fan_in + fan_out)) ** 0.5
 
   def init(key, shape, dtype=jnp.float32):
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
+    return draws.uniform(key, tuple(shape), dtype, -bound, bound)
 
   return init
 
