@@ -207,6 +207,14 @@ def test_a_kernel_of_your_own_is_not_guessed():
   np.testing.assert_allclose(net.mults.init['kernel'], 2, rtol=1e-12, atol=0)
 
 
+def test_a_layer_made_of_one_of_flax_is_one_of_flax():
+  class Mine(nn.Dense):
+    pass
+
+  found = of(Mine, X, *GROWS)
+  assert found.role == Role((0,), (1,), 'fan_in') and found.m_out == 3
+
+
 def test_an_initialiser_that_knows_the_width_is_not_guessed():
   """Of shapes alone its law is 'constant', and yet it falls with the width."""
 

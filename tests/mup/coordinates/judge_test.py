@@ -19,7 +19,7 @@ from framework.systems.width.transfer.models import Perceptron
 X = jax.random.normal(jax.random.key(1), (16, 8), jnp.float32)
 Y = jnp.arange(16) % 3
 PHI = {'relu': nn.relu, 'tanh': nn.tanh, 'gelu': nn.gelu}
-NARROW, WIDE = (48, 96, 192, 384), (256, 512, 1024, 2048, 4096)
+NARROW, WIDE = (48, 96, 192, 384), (256, 1024, 4096)
 MISTAKES = (
   'sp',
   'no readout multiplier',
@@ -258,7 +258,7 @@ def test_a_limit_that_is_approached_as_one_over_the_root_passes():
     coordinates.allowance(NARROW), 0.134, rtol=0, atol=1e-3
   )
   np.testing.assert_allclose(
-    coordinates.allowance(WIDE), 0.0504, rtol=0, atol=1e-3
+    coordinates.allowance(WIDE), 0.0507, rtol=0, atol=1e-3
   )
 
 
