@@ -298,11 +298,11 @@ class _Run:
     return 'diverged' if stops else 'done'
 
   def write(self, unit: Unit, record: int, recorded, records) -> None:
-    """Writes the records of a chunk."""
-    values = {
-      n: unit.real(x)[:, :, recorded] for n, x in to_host(records).items()
-    }
+    """Writes the records of a chunk: its first stops are the recorded ones."""
     count = int(recorded.sum())
+    values = {
+      n: unit.real(x)[:, :, :count] for n, x in to_host(records).items()
+    }
     if count and self.store:
       span = slice(record, record + count)
       self.store.write(
