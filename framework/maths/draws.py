@@ -31,7 +31,10 @@ def normal(
   >>> bool((normal(key, (2, 3)) == jax.random.normal(key, (2, 3))).all())
   True
   """
-  return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+  row = jax.random.normal(key, (math.prod(shape),), dtype)
+  # Or the √2 in it is multiplied with a scale first, or not, depending on what
+  # is compiled together.
+  return jax.lax.optimization_barrier(row).reshape(shape)
 
 
 def uniform(
