@@ -209,6 +209,20 @@ def test_circles_are_found():
   assert circles(graph) == [('b', 'c')]
 
 
+def test_imports_are_found_wherever_they_are(tmp_path):
+  file = tmp_path / 'module.py'
+  file.write_text(
+    'import a.b\n'
+    'from c import d, e\n'
+    'def f(name):\n'
+    '  from g.h import i\n'
+    "  importlib.import_module(f'configs.{name}')\n"
+    "  return importlib.import_module('j')\n"
+  )
+  assert sorted(named(file)) == ['a.b', 'c.d', 'c.e', 'configs', 'g.h.i', 'j']
+  assert 'jax.core.Jaxpr' in map(dotted, ast.walk(ast.parse('jax.core.Jaxpr')))
+
+
 def test_a_folder_holds_twelve_files_at_most():
   crowded = []
   for tree in TREES:
