@@ -10,7 +10,9 @@ import pytest
 
 from framework import rollout
 from framework.systems.clusters import xor
+from framework.systems.clusters.xor import data as xor_data
 from framework.systems.clusters.xor import laws, theory
+from framework.systems.clusters.xor.facts import Facts
 from tests import toy
 
 PHI = statistics.NormalDist().cdf
@@ -147,6 +149,39 @@ def test_chances_of_members_and_of_support_follow_the_sizes():
   assert drawn > 3 * laws.unsupported(100, 0.05, cosine, stratified=True)
   assert laws.unsupported(100, 0.05, cosine, level=0.2) > drawn
   assert laws.unsupported(100, 0.2, cosine) > drawn
+
+
+def test_members_are_those_of_the_probe():
+  """The chance of members against sets of gates that are fair coins."""
+  n, m, eta, kappa = 400, 300, 0.05, 0.1
+
+  @jax.vmap
+  def both(key):
+    one, two = jax.random.split(key)
+    labels = xor_data.labels(one, n, eta)
+    gates = jax.random.bernoulli(two, 0.5, (n, m))
+    a = jnp.where(jnp.arange(m) < m // 2, 1.0, -1.0)
+    facts = Facts(labels, labels, a, gates, jnp.zeros(1))
+    sets = xor.probes.aligned(facts, kappa)
+    return sets.J1.any() & sets.J2.any()
+
+  seen = np.mean(jax.jit(both)(jax.random.split(jax.random.key(0), 300)))
+  # Five standard errors of 300 coins and of the 400 of the law.
+  assert abs(seen - laws.lemma_members(n, m, eta, kappa)) < 5 * 0.5 * 0.076
+
+
+def test_dealt_clusters_without_flips_all_have_one_support():
+  counts = np.array([[25.0, 0.0]] * 4)
+  share = float(laws.minority_support(counts, 0.06)[0])
+  for level, chance in ((share - 0.01, 0), (share + 0.01, 1)):
+    assert laws.unsupported(100, 0.0, 0.06, level, stratified=True) == chance
+
+
+@pytest.mark.parametrize('start, reaches', [(0.49, True), (0.51, False)])
+def test_the_time_to_fit_wants_small_outputs(start, reaches):
+  omega = start / 5 / math.sqrt(4e4 / 2)
+  found = laws.fit_out_of_reach(200, 4e4, 2.5, 1e-3, omega, 0.0)
+  assert (found == '') == reaches
 
 
 @pytest.mark.parametrize(

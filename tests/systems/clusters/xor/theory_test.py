@@ -30,6 +30,28 @@ def test_a_setting_within_the_assumptions_has_room(n, C):
   assert min(ratios.values()) > 1
 
 
+def test_both_sides_of_every_assumption():
+  found = theory.assumptions(16, 100.0, 9, 2.0, 0.1, 0.5, 0.25, 3.0)
+  sides = {a.name: (a.left, a.right) for a in found}
+  want = {
+    'A1': (4, 3 * 16**0.51 * 10),
+    'A2': (100, 3 * 256 * 4),
+    'A3': (1 / 3, 0.1),
+    'A4': (1 / 4800, 0.5),
+    'A5': (2, 0.25 * 16 * 27 * 100),
+    'A6': (9, 3 * 16**0.02),
+  }
+  assert sides.keys() == want.keys()
+  for name, pair in want.items():
+    np.testing.assert_allclose(sides[name], pair, rtol=1e-12, atol=0)
+  numbers = 16, 100.0, 9, 2.0, 0.1, 0.5, 0.25
+  assert theory.assumptions(*numbers) == theory.assumptions(*numbers, 1.0)
+  assert theory.within_assumptions(16, 9) == theory.within_assumptions(
+    16, 9, 1.0
+  )
+  assert theory.least_dimension(16) == theory.least_dimension(16, 1.0)
+
+
 def test_below_the_least_dimension_two_assumptions_exclude_each_other():
   p = theory.least_dimension(100, 2.0)
   low, high = 2 * 100**0.51 * p**0.5, p / (2 * 100**2)  # (A1), (A2): of ‖μ‖²
