@@ -76,7 +76,7 @@ def _untied(setting: str, lanes: Lanes) -> list[Claim]:
       'linear at the rate 2 ln(1 − ηλ⁺_min(JᵀJ))',
       source,
       0.98,
-      1 + _most(expected.mixing(lanes, depth), here),
+      1 + _mean(expected.mixing(lanes, depth), here),
       samples=relative,
       derivation='mean ratio to the law; modes near the slowest are in the '
       'window still: (ln d + 1.3)/N, d modes, N e-folds',
@@ -106,7 +106,7 @@ def _untied(setting: str, lanes: Lanes) -> list[Claim]:
         'for 2α² <= σ_r it is 2 ln(1 − ηλ_min(F_∞ᵀF_∞))',
         'derived: G⁺ = G(I − ηFᵀF) on the noise rows of G',
         0.98,
-        1 + _most(expected.mixing(lanes, depth), alone),
+        1 + _mean(expected.mixing(lanes, depth), alone),
         samples=ratio(lanes.rate, law),
         derivation='mean ratio to the law, which is exact at the limit; as for '
         'the linearisation',
@@ -116,8 +116,8 @@ def _untied(setting: str, lanes: Lanes) -> list[Claim]:
   return [*made, _alpha_exponent(setting, lanes, alone)]
 
 
-def _most(values: np.ndarray, where: Gate) -> float:
-  return float(values[where.can].max(initial=0.0))
+def _mean(values: np.ndarray, where: Gate) -> float:
+  return float(values[where.can].mean()) if where.can.any() else 0.0
 
 
 def _arrivals(setting: str, lanes: Lanes, can: Gate) -> Claim:

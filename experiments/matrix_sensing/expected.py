@@ -30,7 +30,7 @@ __all__ = [
   'starts',
 ]
 
-FOLDS = 20.0  # e-folds of the squared error that show a linear rate
+FOLDS = 15.0  # e-folds of the squared error that show a linear rate
 _ODDS = 0.05
 
 

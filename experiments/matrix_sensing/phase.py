@@ -131,7 +131,7 @@ def _arrivals(setting: str, lanes: Lanes) -> Claim:
   can = _fitted(lanes)
   chance = expected.chance(lanes, LEVEL)[can.can]
   share = float(chance.mean()) if chance.size else 0.0
-  slack = 3 * np.sqrt(np.mean(chance * (1 - chance)) / max(chance.size, 1))
+  scatter = np.sqrt(np.sum(chance * (1 - chance))) / max(chance.size, 1)
   return gate(
     can, (share > 0.1, 'by T fewer than a tenth of the lanes should arrive')
   ).claim(
@@ -142,7 +142,7 @@ def _arrivals(setting: str, lanes: Lanes) -> Claim:
     'derived: λ_min(FᵀF − GᵀG) of Gaussian starts, conserved',
     share,
     samples=known(np.less_equal, lanes.seen('squared_error')[:, -1], LEVEL),
-    atol=(0.2 if lanes.sensing else 0.1) + float(slack),
+    atol=(0.2 if lanes.sensing else 0.1) + 3 * float(scatter),
     derivation='three standard errors, and a tenth for the drift of λ',
     kind='theorem',
     headline=True,

@@ -114,7 +114,8 @@ def _of_linearisation(
       'JᵀJ has too many parameters and was not diagonalised',
     ),
   )
-  most = expected.mixing(lanes, depth)[here.can].max(initial=0)
+  mixing = expected.mixing(lanes, depth)
+  most = mixing[here.can].mean() if here.can.any() else 0
   return here.claim(
     within,
     f'{name}.rate',

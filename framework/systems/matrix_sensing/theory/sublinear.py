@@ -11,7 +11,6 @@ References:
       complexity of over-parameterized matrix sensing", 2021.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -131,11 +130,9 @@ def damped_noise(
   eta, u0 = jnp.asarray(eta), jnp.square(jnp.asarray(x0))
   size = 2 * eta * t + damping / u0 - jnp.log(u0 / damping)
 
-  # v + ln v = size for v = λ/u by Newton's method in ln v, from above.
-  def improve(_, w):
+  # v + ln v = size for v = λ/u, by Newton's method in w = ln v.
+  w = jnp.where(size > 1, jnp.log(jnp.maximum(size, 1.0)), size)
+  for _ in range(6):  # it is convex: each step doubles the digits
     v = jnp.exp(w)
-    return w - (v + w - size) / (v + 1)
-
-  start = jnp.where(size > 1, jnp.log(jnp.maximum(size, 1.0)), size)
-  w = jax.lax.fori_loop(0, 30, improve, start)
+    w = w - (v + w - size) / (v + 1)
   return jnp.sqrt(damping * jnp.exp(-w))
