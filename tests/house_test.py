@@ -47,9 +47,8 @@ EXCEPTIONS = {
 }
 # Docstrings that open with 'What ', at most, by room.
 WHAT = {
-  'benchmarks': 4,
+  'benchmarks': 3,
   'configs': 1,
-  'experiments/modular_grokking': 3,
   'experiments/xor_grokking': 3,
   'framework': 3,
   'framework/config': 5,
@@ -57,7 +56,6 @@ WHAT = {
   'framework/launch': 6,
   'framework/optimizers': 2,
   'framework/run': 7,
-  'framework/systems/grokking': 2,
 }
 
 PRIVATE = (
