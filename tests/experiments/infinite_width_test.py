@@ -220,6 +220,9 @@ def test_published_numbers_are_of_the_published_recipe():
     {name: (dims, np.full(shape, 0.6641)) for name in names},
     {'model': models, 'time': [0, 10_000]},
   )
+  # A model that was not trained has no published accuracy.
+  assert verdicts(config, dataset)['limit.accuracy'] == 'fails'
+  dataset['loss'] = dataset['loss'] / (1 + dataset['time'])
   assert verdicts(config, dataset)['limit.accuracy'] == 'holds'
   for fields in ({'ways': 4}, {'steps': 9_000}, {'sigma1': 1.0}, {'clip': 1.0}):
     other = dataclasses.replace(config, **fields)
