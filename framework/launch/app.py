@@ -20,11 +20,16 @@ from framework.launch import devices, dry_run, report
 from framework.launch import flags as flags_lib
 from framework.launch.experiment import Experiment, check
 from framework.launch.study import Study
-from framework.run import results, runner, workdir
+from framework.run import bucket, layouts, results, runner, workdir
 
 __all__ = ['main', 'run']
 
-_USAGE = (flags.Error, config_lib.ConfigError, workdir.WorkdirError)
+_USAGE = (
+  flags.Error,
+  config_lib.ConfigError,
+  layouts.DoesNotFit,
+  workdir.WorkdirError,
+)
 
 
 def main(experiment: Experiment, argv: Sequence[str] | None = None) -> NoReturn:
@@ -77,7 +82,8 @@ def _parsed(experiment: Experiment, argv: Sequence[str]) -> Any:
 
 def _executed(experiment: Experiment, config: Any, argv: Sequence[str]) -> int:
   try:
-    study = _prepared(experiment, config)
+    with bucket.told(flags.FLAGS.workdir or ''):
+      study = _prepared(experiment, config)
   except (*_USAGE, OSError) as error:
     return _said(error, 2)
   except KeyboardInterrupt:
@@ -86,9 +92,10 @@ def _executed(experiment: Experiment, config: Any, argv: Sequence[str]) -> int:
   if study is None:
     return 0
   try:
-    if flags.FLAGS.mode == 'report':
-      return _report(study)
-    return _compute(study, argv)
+    with bucket.told(study.path):
+      if flags.FLAGS.mode == 'report':
+        return _report(study)
+      return _compute(study, argv)
   except _USAGE as error:
     return _said(error, 2)
   except (OSError, results.DamagedRecords) as error:
@@ -146,7 +153,8 @@ def _compute(study: Study, argv: Sequence[str]) -> int:
 def _report(study: Study) -> int:
   """Writes the report and prints its table."""
   try:
-    claims = study.report()
+    with bucket.told(study.path):
+      claims = study.report()
   except (OSError, results.DamagedRecords, config_lib.ConfigError):
     raise
   except Exception as error:  # in the experiment's own claims or figures

@@ -9,8 +9,9 @@ import numpy as np
 
 from framework import config as config_lib
 from framework.launch.study import Study
+from framework.run import layouts, sweep
 from framework.run import plan as plan_lib
-from framework.run import sweep
+from framework.run.plan import bytes_text as text
 from framework.run.runner import Options
 
 __all__ = ['dry_run']
@@ -23,6 +24,9 @@ def dry_run(study: Study, options: Options, devices: Sequence[Any]) -> None:
     study: What would be run.
     options: How it would be run.
     devices: What it would be run on, present or not.
+
+  Raises:
+    DoesNotFit: After all is printed, if a setting does not fit in memory.
   """
   job, layout = study.job, study.job.layout
   described = config_lib.describe(study.config)
@@ -47,24 +51,29 @@ def dry_run(study: Study, options: Options, devices: Sequence[Any]) -> None:
       devices=devices,
     )
     print('\n' + (' '.join(f'{k}={v}' for k, v in setting.items()) or 'run'))
-    for name, text in arm.notes.items():
-      print(f'  {name:20s}{text}')
-    print(f'  state a lane        {_bytes(size.state)}')
-    print(f'  records a lane      {_bytes(size.record * len(layout.times))}')
+    for name, note in arm.notes.items():
+      print(f'  {name:20s}{note}')
+    print(f'  state a lane        {text(size.state)}')
+    print(f'  records a lane      {text(size.record * len(layout.times))}')
     print(
-      f'  problem             {_bytes(size.problem_shared)} shared, '
-      f'{_bytes(size.problem_seed)} a seed, {_bytes(size.problem_lane)} a lane'
+      f'  problem             {text(size.problem_shared)} shared, '
+      f'{text(size.problem_seed)} a seed, {text(size.problem_lane)} a lane'
     )
     print(
       f'  layout              {plan.seeds} seeds x {plan.points} points a call '
       f'(batches {plan.seed_batch} x {plan.point_batch}), {plan.sharded}s over '
       f'{plan.devices} x {plan.model} devices'
     )
+    missing = plan_lib.shortfall(size, devices)
+    if missing:
+      print(f'  does not fit        {missing}')
+      continue
     fit = plan_lib.lanes_that_fit(
       size, layout.points, devices, options.model_devices
     )
     print(f'  lanes that fit      {fit}')
     _cost(arm, hp, plan, options, devices)
+  layouts.check_memory(job, devices)
 
 
 def _cost(arm, hp, plan, options, devices) -> None:
@@ -87,8 +96,8 @@ def _cost(arm, hp, plan, options, devices) -> None:
   cost = compiled.cost_analysis() or {}
   print(f'  compiles in         {seconds:.2f} s')
   if memory is not None:
-    print(f'  arguments a device  {_bytes(memory.argument_size_in_bytes)}')
-    print(f'  temporaries         {_bytes(memory.temp_size_in_bytes)}')
+    print(f'  arguments a device  {text(memory.argument_size_in_bytes)}')
+    print(f'  temporaries         {text(memory.temp_size_in_bytes)}')
   if 'flops' in cost:
     print(f'  flops               {cost["flops"]:.3g} (each loop body once)')
 
@@ -100,16 +109,3 @@ def _shapes(tree: Any, shardings: Any) -> Any:
     tree,
     shardings,
   )
-
-
-def _bytes(count: float) -> str:
-  """A size a person can read.
-
-  >>> _bytes(2048)
-  '2.0 KiB'
-  """
-  for unit in ('B', 'KiB', 'MiB', 'GiB'):
-    if count < 1024:
-      return f'{count:.0f} B' if unit == 'B' else f'{count:.1f} {unit}'
-    count /= 1024
-  return f'{count:.1f} TiB'

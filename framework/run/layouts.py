@@ -14,11 +14,20 @@ from jaxtyping import PyTree
 
 from framework.run import job as job_lib
 from framework.run import plan as plan_lib
-from framework.run.job import Arm, Layout
+from framework.run.job import Arm, Job, Layout
 from framework.run.plan import Plan
 from framework.run.sweep import Lanes
 
-__all__ = ['agree', 'choose', 'lay_out', 'padded', 'repeat_last', 'template']
+__all__ = [
+  'DoesNotFit',
+  'agree',
+  'check_memory',
+  'choose',
+  'lay_out',
+  'padded',
+  'repeat_last',
+  'template',
+]
 
 
 def agree(value: Any, any_process: bool = False) -> Any:
@@ -30,6 +39,31 @@ def agree(value: Any, any_process: bool = False) -> Any:
   if any_process:
     return np.any(multihost_utils.process_allgather(np.asarray(value)))
   return multihost_utils.broadcast_one_to_all(np.asarray(value))
+
+
+class DoesNotFit(ValueError):
+  """A setting for which there is not enough memory."""
+
+
+def check_memory(job: Job, devices: Sequence[Any] | None = None) -> None:
+  """Refuses a job of which not even one lane fits in memory.
+
+  Args:
+    job: What is to be computed.
+    devices: What it is to be computed on; all of them when None.
+
+  Raises:
+    DoesNotFit: Naming the first setting that does not.
+  """
+  grids = job_lib.grids(job)
+  for setting, arm, grid in zip(
+    job.layout.structures, job.arms, grids, strict=True
+  ):
+    size = plan_lib.sizes(arm.system, grid, arm.data)
+    why = plan_lib.shortfall(size, devices)
+    if why:
+      named = ' '.join(f'{k}={v}' for k, v in setting.items())
+      raise DoesNotFit(f'{named}{": " if named else ""}{why}')
 
 
 def choose(

@@ -8,6 +8,8 @@ run by `vmap` and which by `lax.map`, and which axis is sharded over devices.
 
 import math
 import os
+import pathlib
+import resource
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,10 +26,13 @@ __all__ = [
   'Plan',
   'Sizes',
   'Varies',
+  'bytes_text',
   'choose',
   'dependence',
   'lanes_that_fit',
+  'memory',
   'relaid',
+  'shortfall',
   'sizes',
 ]
 
@@ -257,22 +262,83 @@ def lanes_that_fit(
   lane = model * (3 * size.state + 64 * size.record) + 2 * size.problem_lane
   lane += 2 * size.problem_seed / points
   groups = len(devices) // model
-  room = _memory(devices) - 2 * size.problem_shared * groups
+  part = 0.4 if devices[0].platform == 'cpu' else 0.7
+  room = part * memory(devices) - 2 * size.problem_shared * groups
   return max(groups, int(room // max(lane, 1)))
 
 
-def _memory(devices: Sequence[Any]) -> float:
-  """Bytes that a sweep may use: part of the devices' or of the host's."""
+def shortfall(size: Sizes, devices: Sequence[Any] | None = None) -> str:
+  """Why not even one lane fits in memory; nothing if it may.
+
+  Counts what a lane cannot do without: its problem, and its state as it is and
+  as it becomes. What a step needs beside them only the compiler knows.
+
+  Args:
+    size: Bytes of the sweep.
+    devices: All of them when None.
+
+  Returns:
+    A line, or ''.
+
+  >>> shortfall(Sizes(1 << 60, 8, 0, 0, 0), jax.devices()[:1])
+  'a lane needs 2.0 EiB (problem 0 B, twice the state of 1.0 EiB), there...'
+  """
+  devices = list(jax.devices() if devices is None else devices)
+  problem = size.problem_shared + size.problem_seed + size.problem_lane
+  least, there = problem + 2 * size.state, memory(devices)
+  if least <= there:
+    return ''
+  where = 'on this host' if devices[0].platform == 'cpu' else 'on the devices'
+  return (
+    f'a lane needs {bytes_text(least)} (problem {bytes_text(problem)}, twice '
+    f'the state of {bytes_text(size.state)}), there are {bytes_text(there)} '
+    f'{where}'
+  )
+
+
+def memory(devices: Sequence[Any]) -> float:
+  """Bytes there are: of the host that CPU devices share, or of all devices.
+
+  A container's bound (cgroup) and that of the shell (`ulimit -v`) count.
+  """
   if devices[0].platform == 'cpu':
-    total = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    return 0.4 * total
+    bounds = [os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')]
+    for place in _CGROUPS:
+      text = place.read_text().strip() if place.exists() else 'max'
+      bounds += [int(text)] if text.isdigit() else []
+    bound, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if bound != resource.RLIM_INFINITY:
+      taken = pathlib.Path('/proc/self/statm')
+      pages = int(taken.read_text().split()[0]) if taken.exists() else 0
+      bounds.append(max(0, bound - pages * os.sysconf('SC_PAGE_SIZE')))
+    return float(min(bounds))
   # Only a device of this process can be asked, and none that is not there.
   own = [d for d in devices if d.process_index == jax.process_index()]
   try:
     stats = own[0].memory_stats() or {}
   except jax.errors.JaxRuntimeError:
     stats = {}
-  return 0.7 * len(devices) * stats.get('bytes_limit', 8 << 30)
+  return float(len(devices) * stats.get('bytes_limit', 8 << 30))
+
+
+# Where Linux says what a container may use: version 2, version 1.
+_CGROUPS = (
+  pathlib.Path('/sys/fs/cgroup/memory.max'),
+  pathlib.Path('/sys/fs/cgroup/memory/memory.limit_in_bytes'),
+)
+
+
+def bytes_text(count: float) -> str:
+  """A size a person can read.
+
+  >>> bytes_text(2048)
+  '2.0 KiB'
+  """
+  for unit in ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'):
+    if count < 1024:
+      return f'{count:.0f} B' if unit == 'B' else f'{count:.1f} {unit}'
+    count /= 1024
+  return f'{count:.1f} EiB'
 
 
 def _sharding(
