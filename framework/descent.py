@@ -89,7 +89,8 @@ def descent(
       when None.
     value_and_grad: Same arguments as `loss` -> (L, ∇L), where a closed form is
       better than differentiating; then `loss` may be None.
-    extra_args: (value, problem, hp) -> further extra arguments for the rule.
+    extra_args: (value, problem, hp) -> further extra arguments for the rule;
+      may ask for `params`.
 
   Returns:
     A `Descent`, to be put into `System(sample, *descent(...), observe)`. Its
@@ -157,7 +158,8 @@ def descent(
       'grad_fn': lambda params, _=None: grads_of(params)[1],
     }
     if extra_args is not None:
-      extra |= extra_args(value, problem, hp)
+      asked = {'params': state.params}
+      extra |= offer(extra_args, asked)(value, problem, hp)
     update = offer(rule(hp).update, extra, open_to_all=True)
     updates, opt_state = update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)

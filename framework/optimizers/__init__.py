@@ -12,18 +12,38 @@ from framework.optimizers.masks import freeze, from_step
 from framework.optimizers.matching import match_norm, normalize_by_global_norm
 from framework.optimizers.perp_grad import perp_grad, project
 from framework.optimizers.steepest import scale_by_steepest, steepest
+from framework.optimizers.subgradient import (
+  SubgradientState,
+  geometric,
+  mean_absolute,
+  normalised_geometric,
+  polyak,
+  quantile,
+  quantiles,
+  residual_scaled,
+  tracked_quantile,
+)
 
 __all__ = [
+  'SubgradientState',
   'freeze',
   'from_step',
+  'geometric',
   'grokfast_ema',
   'grokfast_ma',
   'match_norm',
+  'mean_absolute',
+  'normalised_geometric',
   'normalize_by_global_norm',
   'perp_grad',
+  'polyak',
   'project',
+  'quantile',
+  'quantiles',
+  'residual_scaled',
   'scale_by_adam',
   'scale_by_smooth_adam',
   'scale_by_steepest',
   'steepest',
+  'tracked_quantile',
 ]

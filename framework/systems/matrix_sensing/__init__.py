@@ -9,10 +9,13 @@
 
     Problem         y = A(M) + s
     least_squares, residual_loss    losses of z = A(FGᵀ) − y: ½‖z‖², any ρ(z)
+    mean_residual, huber            separable ones, such as the mean of |√m z|
     ensembles       truths, measurements and noise, drawn
     targets         a truth of one's own, from a matrix or a file
     operators       forms of A: gram, svec, blocks ..., and which is fastest
     optimizers      the balancing step, ScaledGD(λ), PrecGD
+    starts          small random factors, or a spectrum
+    robust          noise and outliers; Sign-RIP
     probes          blocks of the error, imbalance, JᵀJ, restricted isometry
     theory          rates, exponents and constants that should be seen
 
@@ -25,6 +28,8 @@ from framework.systems.matrix_sensing import (
   operators,
   optimizers,
   probes,
+  robust,
+  starts,
   targets,
   theory,
 )
@@ -35,7 +40,9 @@ from framework.systems.matrix_sensing.observations import (
 )
 from framework.systems.matrix_sensing.problem import (
   Problem,
+  huber,
   least_squares,
+  mean_residual,
   residual_loss,
 )
 from framework.systems.matrix_sensing.system import (
@@ -53,11 +60,15 @@ __all__ = [
   'ensembles',
   'factors',
   'final',
+  'huber',
   'least_squares',
+  'mean_residual',
   'operators',
   'optimizers',
   'probes',
   'residual_loss',
+  'robust',
+  'starts',
   'system',
   'targets',
   'theory',

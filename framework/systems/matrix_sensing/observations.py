@@ -8,11 +8,19 @@ import optax
 from jaxtyping import Array, PyTree
 
 from framework.maths import linalg
+from framework.optimizers import quantiles
 from framework.probes import effective_rank
 from framework.systems.matrix_sensing import probes
-from framework.systems.matrix_sensing.problem import Problem
+from framework.systems.matrix_sensing.problem import Problem, unit_residuals
 
-__all__ = ['ATTRIBUTES', 'factors', 'final', 'observe']
+__all__ = [
+  'ATTRIBUTES',
+  'QUANTILES',
+  'factors',
+  'final',
+  'observe',
+  'of_residuals',
+]
 
 ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
   'squared_error': {'long_name': '‖FGᵀ − M‖_F²', 'units': '1'},
@@ -29,8 +37,13 @@ ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
   'ntk_min': {'long_name': 'λ⁺_min(JᵀJ) at the last step', 'units': '1'},
   'ntk_max': {'long_name': 'λ_max(JᵀJ) at the last step', 'units': '1'},
   'noise_eigenvalue': {'long_name': 'λ_min(NᵀFᵀFN)', 'units': '1'},
+  'step_size': {'long_name': 'η of the last step', 'units': '1'},
+  'residual_quantiles': {'long_name': 'of |√m z|, at QUANTILES', 'units': '1'},
   'time': {'long_name': 'steps of gradient descent', 'units': 'step'},
 }
+
+# Levels at which the sizes of residuals are recorded.
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 # Most parameters for which JᵀJ is formed and diagonalised at the last step: at
 # 600 that takes about a tenth of a second a lane.
@@ -54,26 +67,51 @@ def observe(state: Any, problem: Problem, loss: Array) -> dict[str, Array]:
     squared_error ‖FGᵀ − M‖_F², loss, signal / cross / residual (norms of the
     blocks of the error in the truth's basis), singular_values of FGᵀ and their
     effective_rank; of FGᵀ also imbalance_min and imbalance_max, the edges of
-    the spectrum of FᵀF − GᵀG; with a rule that balances, balanced_at.
+    the spectrum of FᵀF − GᵀG; with a rule that balances, balanced_at. Without a
+    truth none that needs it.
   """
   F, G = factors(state.params)
   singular = probes.singular_values(F, G)
-  blocks = probes.error_blocks(F, G, problem.truth)
   seen = {
-    'squared_error': probes.squared_error(F, G, problem.truth),
     'loss': loss,
-    'signal': blocks.signal,
-    'cross': jnp.sqrt((blocks.left**2 + blocks.right**2) / 2),
-    'residual': blocks.residual,
     'singular_values': singular,
     'effective_rank': effective_rank(singular),
   }
+  if problem.truth is not None:
+    blocks = probes.error_blocks(F, G, problem.truth)
+    seen |= {
+      'squared_error': probes.squared_error(F, G, problem.truth),
+      'signal': blocks.signal,
+      'cross': jnp.sqrt((blocks.left**2 + blocks.right**2) / 2),
+      'residual': blocks.residual,
+    }
   if F is not G:
     edges = linalg.eigvalsh(probes.imbalance(F, G))
     seen |= {'imbalance_min': edges[0], 'imbalance_max': edges[-1]}
   balanced_at = optax.tree_utils.tree_get(state.opt_state, 'balanced_at')
   if balanced_at is not None:
     seen['balanced_at'] = balanced_at
+  return seen
+
+
+def of_residuals(state: Any, problem: Problem) -> dict[str, Array]:
+  """Residuals and step of the sub-gradient method.
+
+  Args:
+    state: A state of descent on a loss of the residuals.
+    problem: What it descends on.
+
+  Returns:
+    residual_quantiles of |√m z| at the levels `QUANTILES`; with a rule that
+    keeps it, step_size, η of the last step.
+  """
+  F, G = factors(state.params)
+  e = jnp.abs(unit_residuals(problem, F, G))
+  levels = jnp.asarray(QUANTILES, e.dtype)
+  seen = {'residual_quantiles': quantiles(e, levels)}
+  step_size = optax.tree_utils.tree_get(state.opt_state, 'step_size')
+  if step_size is not None:
+    seen['step_size'] = step_size
   return seen
 
 

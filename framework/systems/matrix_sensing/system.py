@@ -10,9 +10,10 @@ Asymmetric, both factors at once:
     L(F, G) = ½ ‖A(FGᵀ) − y‖²,   F⁺ = F − η D G,   G⁺ = G − η Dᵀ F
 
 Start: F_0 = αF̃, G_0 = ραG̃ with entries of F̃, G̃ from N(0, 1/n), so singular
-values are about α. At population A*A is the identity. The gradient is in closed
-form: it needs A*A alone, which a Gram operator applies with one product. Other
-losses of the residual and other update rules are functions in the `Structure`.
+values are about α, or another of `starts`. At population A*A is the identity.
+The gradient is in closed form: it needs A*A alone, which a Gram operator
+applies with one product. Other losses of the residual and other update rules
+are functions in the `Structure`.
 
 *Deviation*: the variance 1/n of the start is not stated where [1] could be
 read; α and α/3 are.
@@ -32,15 +33,20 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
-from framework.descent import descent
-from framework.maths import draws
+from framework.descent import descent, offer
 from framework.system import System
-from framework.systems.matrix_sensing import ensembles, observations, operators
+from framework.systems.matrix_sensing import (
+  ensembles,
+  observations,
+  operators,
+  starts,
+)
 from framework.systems.matrix_sensing.observations import factors
 from framework.systems.matrix_sensing.problem import (
   Loss,
   Problem,
   least_squares,
+  unit_residuals,
 )
 
 __all__ = ['Hp', 'Structure', 'system', 'value_and_grad']
@@ -73,7 +79,13 @@ class Structure:
   The rule `optimizer` is an optax transformation, a function of hp that makes
   one, or a function of a learning rate such as `optax.adam`, which gets hp.eta.
   Rules that ask for them are given `value` (the loss), `relative_loss`
-  (2L/‖y‖²; 4L/‖y‖² for XXᵀ) and `sigma_r` of the truth.
+  (2L/‖y‖²; 4L/‖y‖² for XXᵀ) and `sigma_r` of the truth; where the residuals
+  are formed also `residuals` e = √m z, `slope` ‖D‖_F, and `lowest`, the loss
+  of the truth.
+
+  Measurements are rows drawn as `symmetric_ensemble` says and stored by
+  `operator`, or whatever operator `measure` draws. An hp with a field `m` uses
+  the first so many of them.
 
   Raises:
     ValueError: If a size is out of range, or two choices do not go together.
@@ -91,10 +103,15 @@ class Structure:
   symmetric_truth: bool | None = None  # M = UΣUᵀ, or UΣVᵀ; None: as the factors
   symmetric_ensemble: bool | None = None  # A_i = A_iᵀ; None: as the factors
   operator: Callable[..., Any] = operators.gram  # a form, of m measurements
+  # (key, m, shape, symmetric, dtype) -> operator; None: Gaussian rows
+  measure: Callable[..., Any] | None = None
   optimizer: Any = optax.sgd
   loss: Loss = least_squares
   spectrum: Callable[..., Array] = ensembles.linear_spectrum  # (r, kappa) -> σ
-  noise: Callable[..., Array] | None = None  # (key, m, hp, dtype) -> s
+  # (key, m, hp, dtype) -> s; may ask for `clean`, A(M)
+  noise: Callable[..., Array] | None = None
+  # (key, problem, k_max, symmetric) -> (F̃, G̃)
+  start: Callable[..., tuple[Array, Array]] = starts.gaussian
   dtype: Any = jnp.float64
 
   def __post_init__(self):
@@ -114,7 +131,7 @@ class Structure:
       raise ValueError(
         'symmetric A_i cannot see the skew part of FGᵀ; choose general A_i'
       )
-    for name in ('operator', 'loss', 'spectrum'):
+    for name in ('operator', 'loss', 'spectrum', 'start'):
       if not callable(getattr(self, name)):
         raise ValueError(f'{name} is {getattr(self, name)!r}, not a function')
     rule = self.optimizer
@@ -126,10 +143,16 @@ class Structure:
     form = self.operator
     if form is operators.svec and self.m and not self.symmetric_ensemble:
       raise ValueError('svec packs symmetric A_i; take dense for general A_i')
-    kept = self.m is not None and form is not operators.gram
-    if self.loss is not least_squares and not kept:
+    if self.loss is not least_squares and not self.kept:
       what = 'a gram operator' if self.m else 'the population'
       raise ValueError(f'loss is of the residuals, of which {what} has none')
+
+  @property
+  def kept(self) -> bool:
+    """Whether the operator keeps its measurements, so that residuals exist."""
+    return self.m is not None and (
+      self.measure is not None or self.operator is not operators.gram
+    )
 
 
 def system(structure: Structure) -> System:
@@ -140,8 +163,8 @@ def system(structure: Structure) -> System:
 
   Returns:
     A `System` over `Hp`, or whatever has its fields that are read; its `sample`
-    takes the `Truth` as data when own data is the ground truth. What it records
-    is in `observations`.
+    takes the `Truth` as data when own data is the ground truth, or a whole
+    `Problem` when the measurements are. What it records is in `observations`.
 
   >>> import jax, jax.numpy as jnp
   >>> from framework import rollout
@@ -153,32 +176,40 @@ def system(structure: Structure) -> System:
   True
   """
 
-  def offered(value, problem, hp) -> dict[str, Array]:
+  def offered(value, problem, hp, params) -> dict[str, Array]:
     del hp
     times = 4 if structure.symmetric else 2
-    return {
-      'relative_loss': times * value / problem.y_energy,
-      'sigma_r': problem.truth.s[-1],
-    }
+    extra = {'relative_loss': times * value / problem.y_energy}
+    if problem.truth is not None:
+      extra['sigma_r'] = problem.truth.s[-1]
+    if structure.loss is not least_squares:
+      # The compiler drops what the rule does not take.
+      extra |= _of_residuals(structure, problem, params)
+    return extra
 
   def loss(params, problem, hp=None):
     del hp
     return value_and_grad(params, problem, structure.loss)
 
   gd = descent(
-    lambda key, problem, hp: _start(structure, key, hp),
+    lambda key, problem, hp: _start(structure, key, problem, hp),
     None,
     lambda hp: _rule(structure.optimizer, hp),
     value_and_grad=loss,
     extra_args=offered,
   )
 
-  def sample(key, hp, truth=None):
-    return _sample(structure, key, hp, truth)
+  def sample(key, hp, data=None):
+    if isinstance(data, Problem):
+      return data
+    return _sample(structure, key, hp, data)
 
   def observe(state, problem, hp):
     value, _ = loss(state.params, problem, hp)
-    return observations.observe(state, problem, value)
+    seen = observations.observe(state, problem, value)
+    if structure.loss is not least_squares:
+      seen |= observations.of_residuals(state, problem)
+    return seen
 
   return System(sample, gd.init, gd.step, observe)
 
@@ -188,6 +219,24 @@ def _rule(optimizer: Any, hp: Any) -> optax.GradientTransformation:
     return optimizer
   first = next(iter(inspect.signature(optimizer).parameters), '')
   return optimizer(hp.eta if first == 'learning_rate' else hp)
+
+
+def _of_residuals(
+  structure: Structure, problem: Problem, params: dict[str, Array]
+) -> dict[str, Array]:
+  """Extra arguments for rules of the sub-gradient method."""
+  F, G = factors(params)
+  weights = structure.loss(problem, F, G).weights
+  extra = {'residuals': unit_residuals(problem, F, G)}
+  if weights is not None:
+    D = problem.operator.adjoint(weights)
+    extra['slope'] = jnp.sqrt(jnp.sum(D**2))
+  if problem.truth is not None:
+    U, s, V = problem.truth
+    F, G = U * jnp.sqrt(s)[None, :], V * jnp.sqrt(s)[None, :]
+    lowest = structure.loss(problem, F, F if structure.symmetric else G).value
+    extra['lowest'] = lowest / 2 if structure.symmetric else lowest
+  return extra
 
 
 def _sample(
@@ -209,17 +258,29 @@ def _sample(
   if s.m is None:
     op = operators.Identity((s.n1, s.n2))
     return Problem(op, truth, M, jnp.sum(truth.s**2))
-  if s.symmetric_ensemble:
+  used = jnp.arange(s.m) < hp.m if hasattr(hp, 'm') else None
+  if s.measure is not None:
+    measure = op = s.measure(
+      key_operator, s.m, (s.n1, s.n2), s.symmetric_ensemble, s.dtype
+    )
+    y = op.forward_factors(truth.U * truth.s[None, :], truth.V)
+  elif s.symmetric_ensemble:
     A = ensembles.symmetric_gaussian(key_operator, s.m, s.n1, s.dtype)
     measure = operators.svec(A, (s.n1, s.n2), True)
+    op, y = s.operator(A, (s.n1, s.n2), True), measure.forward(M)
   else:
     A = ensembles.gaussian(key_operator, s.m, s.n1, s.n2, s.dtype)
     measure = operators.dense(A, (s.n1, s.n2), False)
-  op = s.operator(A, (s.n1, s.n2), s.symmetric_ensemble)
-  y = measure.forward(M)
+    op, y = s.operator(A, (s.n1, s.n2), False), measure.forward(M)
   if s.noise is None:
-    return Problem(op, truth, M, jnp.sum(y**2))
-  noise = s.noise(key_noise, s.m, hp, s.dtype)
+    noise = jnp.zeros_like(y)
+  else:
+    noise = offer(s.noise, {'clean': y}, 4)(key_noise, s.m, hp, s.dtype)
+  if s.measure is not None:
+    y = y + noise
+    return Problem(op, truth, M, jnp.sum(y**2), y=y, used=used)
+  if s.noise is None:
+    return Problem(op, truth, M, jnp.sum(y**2), used=used)
   return Problem(
     op,
     truth,
@@ -228,24 +289,26 @@ def _sample(
     measure.adjoint(noise),
     jnp.sum(noise**2),
     noise,
+    used=used,
   )
 
 
-def _start(structure: Structure, key: Key[Array, ''], hp: Any):
+def _start(
+  structure: Structure, key: Key[Array, ''], problem: Problem, hp: Any
+):
   """F_0 = αF̃, G_0 = ραG̃ (or F_0 when tied); columns beyond k are zero."""
   s = structure
-  key_f, key_g = jax.random.split(key)
+  F, G = s.start(key, problem, s.k_max, s.symmetric)
 
-  def gaussian(key, n):
-    # Drawn column by column, so that column j does not depend on k_max.
-    draw = draws.normal(key, (s.k_max, n), s.dtype).T / n**0.5
-    return jnp.where(jnp.arange(s.k_max)[None, :] < hp.k, draw, 0.0)
+  def scaled(alpha, start):
+    start = start.astype(s.dtype)
+    start = jnp.where(jnp.arange(s.k_max)[None, :] < hp.k, start, 0.0)
+    return jnp.asarray(alpha, s.dtype) * start
 
-  F = jnp.asarray(hp.alpha, s.dtype) * gaussian(key_f, s.n1)
+  F = scaled(hp.alpha, F)
   if s.symmetric:
     return {'X': F}
-  alpha_g = jnp.asarray(hp.alpha * hp.ratio, s.dtype)
-  G = alpha_g * gaussian(key_g, s.n2)
+  G = scaled(hp.alpha * hp.ratio, G)
   if s.n1 == s.n2:
     tied = jnp.asarray(hp.tied, s.dtype)
     G = tied * F + (1 - tied) * G
@@ -267,7 +330,7 @@ def value_and_grad(
   Returns:
     (L, gradient with the structure of params).
   """
-  value, DG, DtF = loss(problem, *factors(params))
+  value, DG, DtF, _ = loss(problem, *factors(params))
   if 'X' in params:
     return value / 2, {'X': (DG + DtF) / 2}
   return value, {'F': DG, 'G': DtF}

@@ -4,12 +4,13 @@ dense, svec, blocks, gram    functions (rows, shape, symmetric) -> operator:
                              rows as they are; packed, for symmetric A_i; in
                              blocks that stay in the cache; A*A alone
 Identity                     infinitely many measurements: A*A is the identity
+structured                   rank-one, pairs, quadratic, completion, Rademacher
 choose                       the fastest of them for a problem, and why
 packing                      svec: symmetric matrices as vectors
 rip_lower_bound              how far an operator is from an isometry
 """
 
-from framework.systems.matrix_sensing.operators import packing
+from framework.systems.matrix_sensing.operators import packing, structured
 from framework.systems.matrix_sensing.operators.base import Operator, Residual
 from framework.systems.matrix_sensing.operators.choice import Choice, choose
 from framework.systems.matrix_sensing.operators.forms import (
@@ -40,5 +41,6 @@ __all__ = [
   'gram',
   'packing',
   'rip_lower_bound',
+  'structured',
   'svec',
 ]

@@ -65,6 +65,14 @@ class Operator(Protocol):
   ) -> Float[Array, ' m']:
     """A(FGᵀ)."""
 
+  def adjoint_products(
+    self,
+    z: Float[Array, ' m'],
+    F: Float[Array, 'n1 k'],
+    G: Float[Array, 'n2 k'],
+  ) -> tuple[Float[Array, 'n1 k'], Float[Array, 'n2 k']]:
+    """(D G, DᵀF) with D = A*(z)."""
+
   def residual(
     self, F: Float[Array, 'n1 k'], G: Float[Array, 'n2 k'], truth: Truth
   ) -> Residual:
@@ -117,6 +125,11 @@ class Packed:
     # The n₁n₂k flops of the product are nothing next to m n₁n₂, while taking
     # the factors into A one by one would cost k times the latter.
     return self._forward(self._pack(F @ G.T, is_symmetric=F is G))
+
+  def adjoint_products(self, z, F, G):
+    """(D G, DᵀF) with D = A*(z)."""
+    D = self.adjoint(z)
+    return D @ G, D.T @ F
 
   def residual(self, F, G, truth):
     """‖A(FGᵀ - M)‖² and the gradients of half of it."""

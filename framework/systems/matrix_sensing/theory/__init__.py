@@ -10,6 +10,9 @@ sublinear, crossover         (k − r)/(4η²t²), and from when on
 scalar_noise, sublinear_corrected   the same with the start kept
 damped_noise                 the same for ScaledGD(λ)
 Pair, pair_step              the asymmetric scalar toy
+sign_rip_phi, sign_rip_delta the sub-gradient along the error, and off it
+effective_step, travel       the pace of a quantile step; the way of a clock
+oracle_error                 what dense noise leaves of a fit of rank k
 """
 
 from framework.systems.matrix_sensing.theory.linear import (
@@ -23,6 +26,13 @@ from framework.systems.matrix_sensing.theory.linear import (
   signal_pair,
   stability_edge,
   time_to_error,
+)
+from framework.systems.matrix_sensing.theory.robust import (
+  effective_step,
+  oracle_error,
+  sign_rip_delta,
+  sign_rip_phi,
+  travel,
 )
 from framework.systems.matrix_sensing.theory.sublinear import (
   crossover,
@@ -38,14 +48,19 @@ __all__ = [
   'balanced_rate',
   'crossover',
   'damped_noise',
+  'effective_step',
   'linear_rate',
   'measured_share',
   'noise_eigenvalue',
+  'oracle_error',
   'pair_step',
   'scalar_noise',
+  'sign_rip_delta',
+  'sign_rip_phi',
   'signal_pair',
   'stability_edge',
   'sublinear',
   'sublinear_corrected',
   'time_to_error',
+  'travel',
 ]
