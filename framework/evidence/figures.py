@@ -39,6 +39,7 @@ from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
 from framework.evidence.labels import GAP, layout, pixels, room
+from framework.run.workdir import write_bytes
 
 __all__ = [
   'figure',
@@ -479,12 +480,9 @@ def save(fig: Figure, path: epath.PathLike) -> list[epath.Path]:
       content = io.BytesIO()
       fig.savefig(content, format=suffix, metadata=metadata)
       contents[suffix] = content.getvalue()
-  path.parent.mkdir(parents=True, exist_ok=True)
   paths = []
   for suffix, content in contents.items():
     # Not `with_suffix`, for a name may hold a dot: alpha=0.1.
     paths.append(path.parent / f'{path.name}.{suffix}')
-    partial = path.parent / f'.{path.name}.{suffix}.partial'
-    partial.write_bytes(content)
-    partial.replace(paths[-1])
+    write_bytes(paths[-1], content)
   return paths

@@ -2,10 +2,14 @@
 
 import contextlib
 import logging as python_logging
+import time
 from collections.abc import Iterator
 
 from absl import logging
 from etils import epath
+
+from framework.run import bucket
+from framework.run.workdir import write_text
 
 __all__ = ['NAME', 'kept']
 
@@ -24,9 +28,11 @@ def kept(directory: epath.PathLike) -> Iterator[None]:
   """
   path = epath.Path(directory) / NAME
   logger, terminal = logging.get_absl_logger(), logging.get_absl_handler()
-  remote = '://' in str(path)
+  remote = bucket.remote(path)
   handler = (
-    _Lines() if remote else python_logging.FileHandler(path, encoding='utf-8')
+    _Object(path)
+    if remote
+    else python_logging.FileHandler(path, encoding='utf-8')
   )
   handler.setFormatter(python_logging.Formatter(_FORMAT))
   handler.addFilter(_ours)
@@ -44,21 +50,35 @@ def kept(directory: epath.PathLike) -> Iterator[None]:
     terminal.setLevel(levels[1])
     with contextlib.suppress(OSError):
       handler.close()
-    if isinstance(handler, _Lines):  # objects in a bucket are written whole
-      before = path.read_text() if path.exists() else ''
-      path.write_text(before + ''.join(f'{line}\n' for line in handler.lines))
 
 
-class _Lines(python_logging.Handler):
-  """Keeps formatted lines."""
+_EVERY = 30.0  # seconds between two writes of a log in a bucket
 
-  def __init__(self) -> None:
+
+class _Object(python_logging.Handler):
+  """Keeps a log in a bucket: its object is written anew every half minute."""
+
+  def __init__(self, path: epath.Path):
     super().__init__()
-    self.lines: list[str] = []
+    self._path, self._written = path, -_EVERY
+    self._text = path.read_text() if path.exists() else ''
 
   def emit(self, record: python_logging.LogRecord) -> None:
-    """Keeps one."""
-    self.lines.append(self.format(record))
+    """Keeps a line."""
+    self._text += f'{self.format(record)}\n'
+    if time.monotonic() - self._written > _EVERY:
+      self._write()
+
+  def close(self) -> None:
+    """Writes what is not written."""
+    super().close()
+    self._write()
+
+  def _write(self) -> None:
+    self._written = time.monotonic()
+    # A bucket that fails is said by what writes results.
+    with contextlib.suppress(Exception):
+      write_text(self._path, self._text)
 
 
 def _ours(record: python_logging.LogRecord) -> bool:

@@ -19,7 +19,7 @@ from framework.evidence import claims as claims_lib
 from framework.evidence.claims import Claim
 from framework.launch import log, report
 from framework.launch.experiment import Experiment, Figures, check, job_of
-from framework.run import environment, results, runner
+from framework.run import bucket, environment, results, runner
 from framework.run.job import Job
 from framework.run.layouts import agree
 from framework.run.plan import Plan
@@ -171,10 +171,15 @@ class Study:
       self.place.write('run.json', {**facts, 'status': 'running'})
     self._tell(facts, resumed=bool(before))
     with contextlib.nullcontext(stop) if stop else StopRequest() as asked:
+
+      def ask() -> bool:
+        self.place.confirm()  # a bucket's lock can be lost
+        return asked()
+
       outcome = runner.run(
         job,
         self.path,
-        options._replace(stop_requested=asked),
+        options._replace(stop_requested=ask),
         Progress(progress),
       )
     if first:
@@ -288,12 +293,13 @@ def _place(workdir: str) -> Workdir:
   """A work directory that this installation can reach.
 
   Raises:
-    WorkdirError: If the package for that kind of storage is not installed.
+    WorkdirError: If that kind of storage is not installed or not reached.
   """
   try:
-    place = Workdir(workdir)
-    place.path.exists()
-  except ImportError as error:
+    with bucket.told(workdir):
+      place = Workdir(workdir)
+      place.path.exists()
+  except (ImportError, bucket.BucketError) as error:
     raise WorkdirError(f'--workdir={workdir}: {error}') from None
   return place
 

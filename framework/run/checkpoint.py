@@ -8,7 +8,9 @@ newest good step. It also names its leaves: a good checkpoint of another program
 is told from a damaged one.
 
 Leaves are stored by number: by name, `{'a.b': x}` and `{'a': {'b': x}}` would
-be one file. Those without entries are not stored.
+be one file. Those without entries are not stored. In a bucket there are no
+folders to rename, and orbax needs a hundred requests for one checkpoint: there
+it is one object (`bucket.Saved`), under the same digests.
 
 This is the only file that imports orbax.
 """
@@ -25,6 +27,8 @@ import numpy as np
 from absl import logging
 from etils import epath
 from jaxtyping import PyTree
+
+from framework.run import bucket
 
 __all__ = ['CheckpointError', 'Checkpoints', 'Restored', 'digest', 'to_host']
 
@@ -126,26 +130,17 @@ class Checkpoints:
     """
     if keep < 1:
       raise ValueError(f'keep is {keep}, expected an integer >= 1')
-    import orbax.checkpoint as ocp
-    from orbax.checkpoint import checkpoint_managers
+    self._directory = bucket.place(directory)
+    self._stored: bucket.Saved | _Orbax
+    if bucket.remote(directory):
+      self._stored = bucket.Saved(self._directory, keep)
+    else:
+      self._directory = self._directory.absolute()  # as orbax wants it
+      self._stored = _Orbax(self._directory, keep)
 
-    self._ocp = ocp
-    self._directory = epath.Path(directory).absolute()
-    self._clean()
-    self._manager = ocp.CheckpointManager(
-      self._directory,
-      options=ocp.CheckpointManagerOptions(
-        preservation_policy=checkpoint_managers.LatestN(keep),
-      ),
-    )
-
-  def _clean(self) -> None:
-    """Removes what a process that was killed while saving has left."""
-    if jax.process_index() or not self._directory.exists():
-      return
-    for path in self._directory.iterdir():
-      if _UNFINISHED in path.name:
-        path.rmtree()
+  def steps(self) -> list[int]:
+    """The steps that can be restored, and the one being written, sorted."""
+    return self._stored.steps()
 
   def save(self, step: int, tree: PyTree, meta: dict[str, Any]) -> None:
     """Saves in the background; the arrays are copied before it returns.
@@ -158,29 +153,18 @@ class Checkpoints:
     Raises:
       CheckpointError: If this one, or the one before, cannot be written.
     """
-    if step in self._manager.all_steps():
+    if step in self._stored.steps():
       return  # the same step of the same run: the same bits
     host = to_host(tree)
     facts = {'digest': digest(host), 'leaves': _described(tree), **meta}
     facts = json.loads(json.dumps(facts))  # as it will be read
-    args = self._ocp.args
+    facts = {'seal': _seal(facts), **facts}
     with _told(f'checkpoint {step}'):
-      self._manager.save(
-        step,
-        args=args.Composite(
-          state=args.StandardSave(_numbered(host)),
-          meta=args.JsonSave({'seal': _seal(facts), **facts}),
-        ),
-      )
+      self._stored.save(step, _numbered(host), facts)
 
   def meta(self, step: int) -> dict[str, Any]:
     """The JSON facts of a step, unverified."""
-    args = self._ocp.args
-    return dict(
-      self._manager.restore(step, args=args.Composite(meta=args.JsonRestore()))[
-        'meta'
-      ]
-    )
+    return self._stored.facts(step)
 
   def restore(self, template) -> Restored | None:
     """The newest checkpoint whose digest is right.
@@ -195,8 +179,9 @@ class Checkpoints:
 
     Raises:
       CheckpointError: If a good one holds other leaves than the template.
+      BucketError: If a bucket cannot be read.
     """
-    for step in sorted(self._manager.all_steps(), reverse=True):
+    for step in reversed(self._stored.steps()):
       try:
         meta = self.meta(step)
         if 'seal' in meta and meta.pop('seal') != _seal(meta):
@@ -210,8 +195,8 @@ class Checkpoints:
         if meta.pop('digest') not in known:
           raise ValueError('its digest does not match its content')
         return Restored(step, jax.tree.map(_wrap, tree, shapes), meta)
-      except CheckpointError:
-        raise
+      except (CheckpointError, bucket.BucketError):
+        raise  # it is another program's, or cannot be fetched: not damaged
       except Exception as error:  # whatever is wrong with it, go back one
         line = str(error).strip().splitlines() or [type(error).__name__]
         logging.warning(
@@ -227,10 +212,7 @@ class Checkpoints:
     """The leaves of a step as numpy arrays, unverified."""
     host = jax.tree.map(_host_zeros, shapes)
     wanted = _numbered(host) if numbered else host
-    args = self._ocp.args
-    found = self._manager.restore(
-      step, args=args.Composite(state=args.StandardRestore(wanted))
-    )['state']
+    found = self._stored.read(step, wanted)
     if not numbered:
       return found
     leaves, structure = jax.tree.flatten(host)
@@ -239,23 +221,16 @@ class Checkpoints:
 
   def set_aside(self) -> None:
     """Moves every checkpoint to `<directory>.damaged`: none is of use."""
-    for step in sorted(self._manager.all_steps()):
+    for step in self._stored.steps():
       self._set_aside(step)
 
   def _set_aside(self, step: int) -> epath.Path:
     """Frees the number of a step, as later ones may not be smaller."""
     aside = self._directory.with_name(self._directory.name + '.damaged')
     place = aside / f'{step}'
-    if jax.process_index() == 0:
-      aside.mkdir(parents=True, exist_ok=True)
-      while place.exists():
-        place = place.with_name(place.name + '+')
-      (self._directory / f'{step}').rename(place)
-    if jax.process_count() > 1:
-      from jax.experimental import multihost_utils
-
-      multihost_utils.sync_global_devices(f'set aside {step}')
-    self._manager.reload()
+    while place.exists():
+      place = place.with_name(place.name + '+')
+    self._stored.set_aside(step, place)
     return place
 
   def wait(self) -> None:
@@ -265,11 +240,69 @@ class Checkpoints:
       CheckpointError: If it cannot be written.
     """
     with _told('a checkpoint'):
-      self._manager.wait_until_finished()
+      self._stored.wait()
 
   def close(self) -> None:
     """Waits and lets go of the directory."""
     self.wait()
+    self._stored.close()
+
+
+class _Orbax:
+  """The checkpoints below a path of a disk, by orbax."""
+
+  def __init__(self, directory: epath.Path, keep: int):
+    import orbax.checkpoint as ocp
+    from orbax.checkpoint import checkpoint_managers
+
+    self._args = ocp.args
+    self._directory = directory
+    self._clean()
+    self._manager = ocp.CheckpointManager(
+      directory,
+      options=ocp.CheckpointManagerOptions(
+        preservation_policy=checkpoint_managers.LatestN(keep),
+      ),
+    )
+
+  def _clean(self) -> None:
+    """Removes what a process that was killed while saving has left."""
+    if jax.process_index() or not self._directory.exists():
+      return
+    for path in self._directory.iterdir():
+      if _UNFINISHED in path.name:
+        path.rmtree()
+
+  def steps(self) -> list[int]:
+    return sorted(self._manager.all_steps())
+
+  def save(self, step: int, leaves: Mapping, facts: Mapping) -> None:
+    args = self._args
+    state, meta = args.StandardSave(leaves), args.JsonSave(facts)
+    self._manager.save(step, args=args.Composite(state=state, meta=meta))
+
+  def facts(self, step: int) -> dict[str, Any]:
+    args = self._args.Composite(meta=self._args.JsonRestore())
+    return dict(self._manager.restore(step, args=args)['meta'])
+
+  def read(self, step: int, wanted: PyTree) -> Any:
+    args = self._args.Composite(state=self._args.StandardRestore(wanted))
+    return self._manager.restore(step, args=args)['state']
+
+  def set_aside(self, step: int, place: epath.Path) -> None:
+    if jax.process_index() == 0:
+      place.parent.mkdir(parents=True, exist_ok=True)
+      (self._directory / f'{step}').rename(place)
+    if jax.process_count() > 1:
+      from jax.experimental import multihost_utils
+
+      multihost_utils.sync_global_devices(f'set aside {step}')
+    self._manager.reload()
+
+  def wait(self) -> None:
+    self._manager.wait_until_finished()
+
+  def close(self) -> None:
     self._manager.close()
 
 

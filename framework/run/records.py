@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from framework.run import bucket
 from framework.run.job import Layout, Variable
 
 __all__ = ['NAME', 'DamagedRecords', 'Records', 'chunks', 'damaged']
@@ -82,8 +83,8 @@ class Records:
     timed = [self._arrays[n] for n, v in variables.items() if v.timed]
     self._span = max([x.chunks[len(lanes)] for x in timed], default=1)
     for path in _files(workdir):
-      if path.name.endswith(_PARTIAL):
-        path.unlink()
+      if path.endswith(_PARTIAL):
+        (epath.Path(workdir) / NAME / path).unlink()
     self.written = set(chunks(workdir))
     # Record times [first, first + width) of one place, filled in [start, stop).
     self._place: Any = None
@@ -95,8 +96,9 @@ class Records:
     numbers = all(isinstance(v, (int, float, np.generic)) for v in values)
     array = np.asarray(values if numbers else [str(v) for v in values])
     text = array.dtype.kind in 'US'
-    if name not in self._group:
-      self._group.create_array(
+    found = self._group.get(name)
+    if found is None:
+      found = self._group.create_array(
         name,
         shape=array.shape,
         dtype=str if text else array.dtype,
@@ -104,13 +106,14 @@ class Records:
         attributes=dict(self._attributes.get(name, {})),
       )
     # Every time: a kill may have come between making it and filling it.
-    self._group[name][:] = array.astype(object) if text else array
+    found[:] = array.astype(object) if text else array
 
   def _array(self, name, variable, shape, dims, sides) -> Any:
     from zarr import codecs
 
-    if name not in self._group:
-      self._group.create_array(
+    array = self._group.get(name)
+    if array is None:
+      array = self._group.create_array(
         name,
         shape=shape,
         chunks=sides,
@@ -123,7 +126,6 @@ class Records:
         dimension_names=dims,
         attributes=dict(self._attributes.get(name, {})),
       )
-    array = self._group[name]
     if array.shape != shape:
       raise ValueError(
         f'{name} in {self._group.store_path} has shape {array.shape}, expected '
@@ -227,18 +229,24 @@ def chunks(workdir: epath.PathLike) -> list[str]:
   Returns:
     Sorted paths, none if there are no records.
   """
-  root = epath.Path(workdir) / NAME
-  found = (str(p.relative_to(root)) for p in _files(workdir))
   # <array>/c/<place>; beside it lie the facts of the array.
-  return sorted(p for p in found if '/c/' in p and not p.endswith(_PARTIAL))
+  found = [p for p in _files(workdir) if '/c/' in p]
+  return sorted(p for p in found if not p.endswith(_PARTIAL))
 
 
 _PARTIAL = '.partial'  # what a process killed while writing a file leaves
 
 
-def _files(workdir: epath.PathLike):
-  for folder, _, names in (epath.Path(workdir) / NAME).walk():
-    yield from (folder / n for n in names)
+def _files(workdir: epath.PathLike) -> list[str]:
+  """All files below `records.zarr`, relative to it."""
+  root = bucket.place(workdir) / NAME
+  if bucket.remote(root):
+    return bucket.files(root)
+  return [
+    str((folder / name).relative_to(root))
+    for folder, _, names in root.walk()
+    for name in names
+  ]
 
 
 def damaged(name: Any, error: Exception) -> DamagedRecords:
@@ -248,7 +256,7 @@ def damaged(name: Any, error: Exception) -> DamagedRecords:
 
 
 def _path(workdir: epath.PathLike) -> str:
-  return str(epath.Path(workdir) / NAME)
+  return str(bucket.place(workdir) / NAME)
 
 
 def _touched(name: str, sides: Sequence[int], region: Sequence[slice]):

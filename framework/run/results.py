@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from etils import epath
 
+from framework.run import bucket
 from framework.run.job import Layout, Variable
 from framework.run.records import (
   NAME,
@@ -55,10 +56,10 @@ def open(workdir: epath.PathLike):
   """
   import xarray
 
-  if not (epath.Path(workdir) / NAME).exists():
+  path = bucket.place(workdir) / NAME
+  if not path.exists():
     raise FileNotFoundError(f'no {NAME} in {workdir}')
-  path = str(epath.Path(workdir) / NAME)
-  found = xarray.open_zarr(path, consolidated=False)
+  found = xarray.open_zarr(str(path), consolidated=False)
   for name in found.variables:
     try:
       found[name].load()

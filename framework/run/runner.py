@@ -9,6 +9,8 @@ A run killed anywhere goes on to the same bits: the checkpoint names the step it
 holds; records after it are computed again and written over themselves.
 """
 
+import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,8 +21,8 @@ from absl import logging
 from etils import epath
 from jaxtyping import PyTree
 
+from framework.run import bucket, layouts, results, sweep
 from framework.run import job as job_lib
-from framework.run import layouts, results, sweep
 from framework.run.checkpoint import Checkpoints, to_host
 from framework.run.job import Arm, Job, Options, Unit
 from framework.run.layouts import agree
@@ -115,9 +117,9 @@ class _Run:
     self.checkpoints = Checkpoints(
       epath.Path(workdir) / 'checkpoints', options.keep
     )
-    self.workdir = epath.Path(workdir)
+    self.workdir = bucket.place(workdir)
     self.saved_at = time.monotonic()
-    self.tracing = False
+    self.tracing, self.traced = False, ''
     self.diverged = self.dead = 0
     self._made: tuple[int, sweep.Program] | None = None
     self.plans: list[Plan] = []
@@ -362,10 +364,17 @@ class _Run:
     """Starts and stops the profiler around the asked-for steps."""
     start, stop = self.options.profile or (0, 0)
     inside = not index and start <= t < stop
+    target = self.workdir / 'profile'
     if inside and not self.tracing:
-      jax.profiler.start_trace(str(self.workdir / 'profile'))
+      # The profiler knows no buckets.
+      remote = bucket.remote(target)
+      self.traced = tempfile.mkdtemp() if remote else str(target)
+      jax.profiler.start_trace(self.traced)
     if self.tracing and not inside:
       jax.profiler.stop_trace()
+      if bucket.remote(target):
+        bucket.upload(self.traced, target)
+        shutil.rmtree(self.traced)
     self.tracing = inside
 
   def until_edge(self, index: int, t: int, budget: int) -> int:

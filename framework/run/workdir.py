@@ -10,9 +10,10 @@ from typing import Any
 from absl import logging
 from etils import epath
 
+from framework.run import bucket
 from framework.run import environment as environment_lib
 
-__all__ = ['Workdir', 'WorkdirError', 'write_text']
+__all__ = ['Workdir', 'WorkdirError', 'write_bytes', 'write_text']
 
 
 class WorkdirError(Exception):
@@ -20,17 +21,38 @@ class WorkdirError(Exception):
 
 
 def write_text(path: epath.PathLike, text: str) -> None:
-  """Writes a whole file or nothing: to a neighbour first, then renamed.
+  """Writes a whole file or nothing, as UTF-8.
 
   Args:
     path: Local path or bucket.
     text: The content.
   """
+  write_bytes(path, text.encode())
+
+
+def write_bytes(path: epath.PathLike, content: bytes) -> None:
+  """Writes a whole file or nothing: to a neighbour first, then renamed.
+
+  Args:
+    path: Local path, or bucket, where every object is whole.
+    content: The content.
+  """
+  if bucket.remote(path):
+    bucket.write(path, content)
+    return
   path = epath.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   partial = path.parent / f'.{path.name}.partial'
-  partial.write_text(text)
+  partial.write_bytes(content)
   partial.replace(path)
+
+
+def _text(path: epath.Path) -> str | None:
+  """What a file holds, None when there is none."""
+  if bucket.remote(path):
+    content = bucket.read(path)
+    return None if content is None else content.decode()
+  return path.read_text() if path.exists() else None
 
 
 class Workdir:
@@ -41,9 +63,13 @@ class Workdir:
 
     Args:
       path: Local path or bucket.
+
+    Raises:
+      BucketError: If that kind of storage is not known or not installed.
     """
-    self.path = epath.Path(path)
+    self.path = bucket.place(path)
     self._lock: Any = None
+    self._lease: bucket.Lease | None = None
 
   def stored(self) -> dict[str, Any] | None:
     """What config.json holds, None when there is none.
@@ -52,10 +78,11 @@ class Workdir:
       WorkdirError: If it is there and cannot be read.
     """
     path = self.path / 'config.json'
-    if not path.exists():
+    text = _text(path)
+    if text is None:
       return None
     try:
-      found = json.loads(path.read_text())
+      found = json.loads(text)
       found['hash'], found['config']  # both must be there
       return found
     except (ValueError, KeyError, TypeError) as error:
@@ -87,7 +114,10 @@ class Workdir:
         another process, or cannot be written.
     """
     try:
-      return self._claim(identity, resume, differences, environment)
+      with bucket.told(self.path):
+        return self._claim(identity, resume, differences, environment)
+    except bucket.BucketError as error:
+      raise WorkdirError(f'cannot write in {error}') from None
     except OSError as error:
       reason = error.strerror or error
       raise WorkdirError(f'cannot write in {self.path}: {reason}') from None
@@ -99,7 +129,8 @@ class Workdir:
       self.lock()
     old = self.stored()
     if old is None and self.path.exists():
-      strangers = [p.name for p in self.path.iterdir() if p.name not in _OWN]
+      names = [p.name for p in self.path.iterdir()]
+      strangers = [n for n in names if n not in _OWN and not _of_lock(n)]
       if strangers:
         raise WorkdirError(
           f'{self.path} holds {", ".join(sorted(strangers)[:3])} but no '
@@ -120,7 +151,8 @@ class Workdir:
           'another --workdir, or --resume=never to start afresh'
         )
       self._compare(before, environment or {})
-    self.path.mkdir(parents=True, exist_ok=True)
+    if not bucket.remote(self.path):
+      self.path.mkdir(parents=True, exist_ok=True)
     self.lock()
     if old is None:
       extra = {'environment': environment} if environment else {}
@@ -148,6 +180,15 @@ class Workdir:
     number = 1
     while self._old(number).exists():
       number += 1
+    if bucket.remote(self.path):
+      # The lock stays; config.json is what makes the rest a run.
+      bucket.move(
+        self.path,
+        self._old(number),
+        last=['config.json'],
+        stay=bucket.PREFIX,
+      )
+      return
     self.unlock()
     self.path.rename(self._old(number))
 
@@ -155,14 +196,24 @@ class Workdir:
     return self.path.parent / f'{self.path.name}.old-{number}'
 
   def lock(self) -> None:
-    """Makes sure that no other process writes here (local paths only).
+    """Makes sure that no other process writes here.
 
     The directory is let go of by `unlock`, or when this object is no more.
 
     Raises:
       WorkdirError: Naming the process that does.
     """
-    if self._lock is not None or '://' in str(self.path):
+    if self._lock is not None:
+      return
+    if bucket.remote(self.path):
+      lease = bucket.Lease(self.path)
+      try:
+        lease.take()
+      except bucket.Held as error:
+        raise WorkdirError(f'{self.path} is in use by {error}') from None
+      self._lease = lease
+      self._lock = weakref.finalize(self, lease.release)
+      self._lock.atexit = False  # too late for a request; it ends by itself
       return
     import fcntl
 
@@ -181,19 +232,43 @@ class Workdir:
     """Lets go of the directory."""
     if self._lock is not None:
       self._lock()
-      self._lock = None
+      self._lock = self._lease = None
+
+  def confirm(self) -> None:
+    """Makes sure that this process still holds the directory.
+
+    Raises:
+      WorkdirError: If it was not heard for so long (suspended, or without a
+        network) that another process has taken over.
+    """
+    taker = self._lease.lost_to() if self._lease else ''
+    if taker:
+      raise WorkdirError(
+        f'{self.path} was taken over by {taker}, since this process was not '
+        f'heard for {bucket.HOLD:g} s'
+      )
+
+  def discard(self) -> None:
+    """Removes everything, of a run that has computed nothing."""
+    self.unlock()
+    self.path.rmtree(missing_ok=True)
 
   def write(self, name: str, content: Mapping[str, Any] | str) -> None:
     """Writes a text or JSON file, whole or not at all."""
+    self.confirm()
     if not isinstance(content, str):
       content = json.dumps(content, indent=2, sort_keys=True) + '\n'
     write_text(self.path / name, content)
 
   def read(self, name: str) -> dict[str, Any]:
     """A JSON file, {} when it is not there."""
-    path = self.path / name
-    return json.loads(path.read_text()) if path.exists() else {}
+    text = _text(self.path / name)
+    return {} if text is None else json.loads(text)
 
 
 # What a run killed before it had a config.json may leave.
 _OWN = {'.lock', 'log.txt', '.config.json.partial'}
+
+
+def _of_lock(name: str) -> bool:
+  return name.startswith(bucket.PREFIX)
