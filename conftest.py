@@ -8,6 +8,7 @@ itself with `TEST_COMPILER=default` in the environment.
 
 import atexit
 import os
+import pathlib
 import platform
 import shutil
 import tempfile
@@ -61,13 +62,29 @@ if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
   atexit.register(shutil.rmtree, _cache, ignore_errors=True)
 
 
+_SLOW = pathlib.Path(__file__).parent / 'tests/slow.txt'
+
+
 def pytest_addoption(parser):
   """`--slow-part=K`: of the tests marked slow, a tenth, for ten minutes."""
   parser.addoption('--slow-part', type=int, default=None)
 
 
+@pytest.hookimpl(tryfirst=True)  # marks come before `-m` chooses by them
 def pytest_collection_modifyitems(config, items):
-  """Leaves out the other nine tenths; by name, so that a part stays a part."""
+  """Marks the slow ones, and leaves out nine tenths of them where asked to.
+
+  `tests/slow.txt` names those that take more than 1.5 s, mostly of compiling,
+  where the suite has a cheaper test of the same code.
+  """
+  slow = set(_SLOW.read_text().splitlines())
+  there = {item.nodeid for item in items}
+  for item in items:
+    if item.nodeid in slow:
+      item.add_marker(pytest.mark.slow)
+  gone = slow - there
+  if gone and config.args == config.getini('testpaths'):
+    raise pytest.UsageError(f'{_SLOW.name} names no test: {sorted(gone)[0]}')
   part = config.getoption('--slow-part')
   if part is None:
     return
