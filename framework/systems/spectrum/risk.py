@@ -170,7 +170,7 @@ def krr_risk(
     A `Risk`.
 
   >>> s = spectra.unit_power(spectra.power_law(1.5, 1.25, 2000, tail=False))
-  >>> print(krr_risk(s, 0.1, 128, 0.01).test.round(4))
+  >>> print(f"{krr_risk(s, 0.1, 128, 0.01).test:.4f}")
   0.4216
   """
   return rf_risk(spectrum, noise, n, jnp.inf, ridge)

@@ -63,7 +63,7 @@ def power_law(
     ValueError: If fewer than 2 modes are kept.
 
   >>> s = power_law(1.5, 2.0, 100)
-  >>> print((s.v2.sum() + s.tail.v2[0]).round(4), (jnp.pi**2 / 6).round(4))
+  >>> print((s.v2.sum() + s.tail.v2[0]).round(4), round(jnp.pi**2 / 6, 4))
   1.6449 1.6449
   """
   check_sizes(modes=modes)

@@ -105,15 +105,39 @@ def test_derivatives_are_those_of_the_reference():
 
 
 def test_an_infinite_spectrum_is_summed_whole():
-  for alpha, beta, s2, n, k, delta in GOLDEN['tail_rows'][:4]:
-    s = spectra.power_law(alpha, beta, 1000)
-    i = np.flatnonzero(GOLDEN['tail_rows'][:, 1] == beta)
-    i = [
-      j
-      for j in i
-      if np.array_equal(GOLDEN['tail_rows'][j], [alpha, beta, s2, n, k, delta])
-    ][0]
-    got = risk.rf_risk(s, s2, n, k, delta)
-    for name in ('test', 'train', 'kappa', 'gamma'):
-      wanted = GOLDEN[f'tail_{name}'][i]
-      np.testing.assert_allclose(getattr(got, name), wanted, rtol=1e-10, atol=0)
+  """The rows with α = 1.1 and δ = 0 need more modes, and are no exception."""
+  rows = GOLDEN['tail_rows']
+
+  def of(alpha, beta, s2, n, k, delta):
+    spectrum = spectra.power_law(alpha, beta, 1000)
+    return risk.rf_risk(spectrum, s2, n, k, delta)
+
+  got = jax.jit(jax.vmap(of))(*rows.T)
+  for name in ('test', 'train', 'kappa', 'gamma'):
+    np.testing.assert_allclose(
+      getattr(got, name), GOLDEN[f'tail_{name}'], rtol=1e-10, atol=0
+    )
+  np.testing.assert_allclose(got.learned, GOLDEN['tail_z'], rtol=1e-10, atol=0)
+  # Too few modes are kept: not known, and not a number.
+  few = spectra.power_law(1.5, 1.25, 100)
+  assert np.isnan(risk.rf_risk(few, 0.0, 200, np.inf, 0.0).test)
+
+
+def test_samples_and_features_change_places_where_the_target_is_the_kernel():
+  """v² ∝ λ and no noise: E_test is symmetric in (n, k) at equal δ n k."""
+  lam = jnp.arange(1.0, 101) ** -1.4
+  s = spectra.Spectrum(lam, lam)
+  n, k = np.array([20.0, 50.0]), np.array([50.0, 20.0])
+  ridge = np.array([0.03, 0.03])
+  first, second = jax.vmap(risk.rf_risk, (None, None, 0, 0, 0))(
+    s, 0.0, n, k, ridge / k
+  ).test
+  np.testing.assert_allclose(first, second, rtol=1e-13, atol=0)
+
+
+def test_the_ratio_at_the_best_ridge_is_that_of_the_closed_form():
+  alpha, beta, noise = GOLDEN['ropt_rows'].T
+  got = risk.optimal_ratio(alpha, beta, noise)
+  np.testing.assert_allclose(
+    np.sqrt(got), GOLDEN['ropt_closed_r'], rtol=1e-12, atol=1e-15
+  )

@@ -29,9 +29,9 @@ __all__ = ['ATTRIBUTES', 'Hp', 'State', 'Structure', 'fit', 'sampled']
 
 ATTRIBUTES = {
   'test': {'long_name': 'test risk, mean over draws', 'units': '1'},
-  'test_se': {'long_name': 'standard error of it', 'units': '1'},
+  'test_var': {'long_name': 'variance of that mean', 'units': '1'},
   'train': {'long_name': 'train risk, mean over draws', 'units': '1'},
-  'train_se': {'long_name': 'standard error of it', 'units': '1'},
+  'train_var': {'long_name': 'variance of that mean', 'units': '1'},
 }
 
 
@@ -116,12 +116,12 @@ def sampled(structure: Structure) -> System:
   def observe(state, problem, hp):
     del problem, hp
     count = jnp.maximum(state.draws, 2).astype(dtype)
-    error = jnp.sqrt(state.squares / (count * (count - 1)))
+    variance = state.squares / (count * (count - 1))
     return {
       'test': state.mean[0],
-      'test_se': error[0],
+      'test_var': variance[0],
       'train': state.mean[1],
-      'train_se': error[1],
+      'train_var': variance[1],
     }
 
   return System(lambda key, hp: structure.of(hp), init, step, observe)
@@ -150,7 +150,7 @@ def fit(
   psi = draws.normal(inputs, (s.n_max, modes), dtype) * here[:, None]
   xi = draws.normal(noise, (s.n_max,), dtype) * here
   y = psi @ v + jnp.sqrt(variance) * xi
-  scaled = psi * root
+  scaled = psi * root[None]
   g = draws.normal(features, (s.k_max, modes), dtype)
   kept = (jnp.arange(s.k_max) < hp.k).astype(dtype)
   g = g * (kept / jnp.sqrt(jnp.maximum(hp.k, 1).astype(dtype)))[:, None]

@@ -26,7 +26,7 @@ ATTRIBUTES = {
   'test': {'long_name': 'test risk at the best ridge so far', 'units': '1'},
   'train': {'long_name': 'train risk there', 'units': '1'},
   'ratio': {'long_name': 'train over test risk there', 'units': '1'},
-  'ridge': {'long_name': 'ridge δ there', 'units': '1'},
+  'best': {'long_name': 'the best ridge δ so far', 'units': '1'},
   'fixed': {'long_name': 'test risk at the fixed ridge', 'units': '1'},
 }
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -127,7 +127,7 @@ def tuning(structure: Structure) -> System:
       'test': best.test,
       'train': best.train,
       'ratio': best.train / best.test,
-      'ridge': ridge,
+      'best': ridge,
       'fixed': rf_risk(*problem, hp.ridge).test,
     }
 

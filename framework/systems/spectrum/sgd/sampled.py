@@ -2,7 +2,7 @@
 
 The runs whose mean `expected` computes, and with `rows_max` those which see the
 same samples again and again, in the same order, epoch after epoch. The excess
-risk of a run is exact, Σ λ_i (w_i − w*_i)², with w*_i = (w*_i²)^½.
+risk of a run is exact, Σ λ_i (w_i − w*_i)², with w*_i >= 0.
 """
 
 from typing import NamedTuple
@@ -40,9 +40,12 @@ def _draw(key: Key[Array, ''], problem: Problem, rows: int) -> Samples:
   inputs, noise = jax.random.split(key)
   dtype = problem.lam.dtype
   x = draws.normal(inputs, (rows, problem.lam.size), dtype)
-  x = x * jnp.sqrt(problem.lam)
+  # The square root of 0 has no derivative.
+  there = problem.lam > 0
+  root = jnp.where(there, jnp.sqrt(jnp.where(there, problem.lam, 1)), 0)
+  x = x * root[None]
   xi = draws.normal(noise, (rows,), dtype)
-  return Samples(x, x @ jnp.sqrt(problem.w2) + jnp.sqrt(problem.noise) * xi)
+  return Samples(x, x @ problem.target + jnp.sqrt(problem.noise) * xi)
 
 
 def sampled(structure: Structure) -> System:
@@ -72,7 +75,7 @@ def sampled(structure: Structure) -> System:
 
   def init(key, problem, hp):
     del key, hp
-    return State(jnp.zeros_like(problem[0].w2), jnp.zeros((), jnp.int32))
+    return State(jnp.zeros_like(problem[0].target), jnp.zeros((), jnp.int32))
 
   def step(key, state, problem, hp):
     model, rows = problem
@@ -89,7 +92,7 @@ def sampled(structure: Structure) -> System:
   def observe(state, problem, hp):
     del hp
     model = problem[0]
-    off = state.w - jnp.sqrt(model.w2)
+    off = state.w - model.target
     return {'excess': jnp.sum(model.lam * off**2) + model.missing}
 
   return System(sample, init, step, observe)
