@@ -66,7 +66,7 @@ def test_a_schedule_built_from_hp_is_followed():
   for t in range(3):
     state = d.step(KEY, state, problem, hp)
     want *= 1 - 0.5 * 0.5**t
-  np.testing.assert_allclose(state.params, want, rtol=1e-12)
+  np.testing.assert_allclose(state.params, want, rtol=1e-12, atol=0)
 
 
 def test_value_and_grad_replaces_the_loss():
@@ -412,7 +412,7 @@ def test_the_loss_sees_the_batch_instead_of_the_problem():
 
   for key in (KEY, jax.random.key(1)):
     got, want = moved(key)
-    np.testing.assert_allclose(got, want, rtol=1e-12)
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=0)
 
 
 def test_a_batch_of_no_rows_is_refused():

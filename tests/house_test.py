@@ -313,3 +313,18 @@ def test_docstrings_say_what_a_thing_is():
   for own, count in opening.items():
     most = WHAT.get(own, 0)
     assert count <= most, f'{count} docstrings in {own} open with "What "'
+
+
+def test_closeness_is_said_by_two_numbers():
+  """`assert_allclose` adds a default of its own to a tolerance left out."""
+  vague = []
+  for path in sorted((ROOT / 'tests').rglob('*.py')):
+    for node in ast.walk(ast.parse(path.read_text())):
+      if not isinstance(node, ast.Call):
+        continue
+      said = {keyword.arg for keyword in node.keywords}
+      name = getattr(node.func, 'attr', '')
+      both = None in said or {'rtol', 'atol'} <= said  # ** says both
+      if name == 'assert_allclose' and not both:
+        vague.append(f'{path.relative_to(ROOT)}:{node.lineno}')
+  assert not vague

@@ -136,7 +136,9 @@ def test_spans_are_accurate_and_include_their_ends():
     'a=logspace(-3,0,64);b=linspace(0.1,1,10);c=linspace(3, 8, 6);'
     'd=0,linspace(2,2,1)'
   )
-  np.testing.assert_allclose(grid['a'], np.logspace(-3, 0, 64), rtol=1e-11)
+  np.testing.assert_allclose(
+    grid['a'], np.logspace(-3, 0, 64), rtol=1e-11, atol=0
+  )
   assert (grid['a'][0], grid['a'][-1]) == (0.001, 1.0)
   assert grid['b'] == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
   assert repr(grid['c']) == '(3, 4, 5, 6, 7, 8)'

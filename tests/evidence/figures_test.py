@@ -125,7 +125,7 @@ def test_palette_is_readable_and_even():
   assert min(contrast) >= 3
   assert np.all(np.diff(contrast) < 0)
   steps = np.diff([luminance(c) ** (1 / 3) for c in colors])  # of lightness
-  np.testing.assert_allclose(steps, steps.mean(), rtol=0.2)
+  np.testing.assert_allclose(steps, steps.mean(), rtol=0.2, atol=0)
 
 
 def test_palette_goes_by_value():
@@ -175,7 +175,7 @@ def test_lanes_band_of_quantiles():
   Y = np.arange(11.0)[:, None] * np.ones(3)
   plotting.lanes(ax, np.arange(3), Y, band=(0.1, 0.8))
   limits = ax.collections[0].get_datalim(ax.transData)
-  np.testing.assert_allclose([limits.y0, limits.y1], [1, 8])
+  np.testing.assert_allclose([limits.y0, limits.y1], [1, 8], rtol=1e-7, atol=0)
 
 
 def test_lanes_not_recorded_yet_is_a_gap_without_crosses():
@@ -324,8 +324,12 @@ def test_heatmap_cells_are_centred_on_values():
   Z = np.arange(1.0, 13).reshape(3, 4)
   mesh = plotting.heatmap(ax, x, y, Z, 'steps')
   corners = mesh.get_coordinates()
-  np.testing.assert_allclose(corners[0, :, 0], np.logspace(-3.5, 0.5, 5))
-  np.testing.assert_allclose(corners[:, 0, 1], [0.5, 1.5, 2.5, 3.5])
+  np.testing.assert_allclose(
+    corners[0, :, 0], np.logspace(-3.5, 0.5, 5), rtol=1e-7, atol=0
+  )
+  np.testing.assert_allclose(
+    corners[:, 0, 1], [0.5, 1.5, 2.5, 3.5], rtol=1e-7, atol=0
+  )
   assert (ax.get_xscale(), ax.get_yscale()) == ('log', 'linear')
   np.testing.assert_array_equal(mesh.get_array(), Z)
   assert isinstance(mesh.norm, matplotlib.colors.LogNorm)
@@ -335,7 +339,7 @@ def test_heatmap_cells_are_centred_on_values():
   centre = ax.transData.transform([0.1, 2])  # Z = 7
   shown = image[image.shape[0] - int(centre[1]), int(centre[0])]
   expected = matplotlib.colormaps['viridis'](np.log(7) / np.log(12), bytes=True)
-  np.testing.assert_allclose(shown, expected[:3], atol=2)
+  np.testing.assert_allclose(shown, expected[:3], atol=2, rtol=1e-7)
 
 
 def test_heatmap_hatches_what_was_not_reached():

@@ -120,7 +120,9 @@ def test_rescaled_parameters(golden, shapes):
     found[layer]['bias'] = bias * math.sqrt(shapes[kernel].m_in)
   wanted = tensors(golden, 'mup/')
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, 1e-12), found, wanted
+    lambda a, b: np.testing.assert_allclose(a, b, 1e-12, rtol=1e-7, atol=0),
+    found,
+    wanted,
   )
   rules = {path: rule['init_rescale'] for path, rule in names(golden)}
   assert rules['head/kernel'] == 2 and rules['head/bias'] == 2
@@ -158,8 +160,12 @@ def test_five_steps(name, golden, shapes):
     x, y = golden['X'][t], golden['Y'][t]
     params, state, value, out = step(params, state, x, y)
     assert abs(value - golden[f'{name}/losses'][t]) <= 1e-12
-    np.testing.assert_allclose(out, golden[f'{name}/outs'][t], 0, 1e-12)
+    np.testing.assert_allclose(
+      out, golden[f'{name}/outs'][t], 0, 1e-12, rtol=1e-7, atol=0
+    )
   wanted = tensors(golden, f'{name}/final/')
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, 0, 1e-11), params, wanted
+    lambda a, b: np.testing.assert_allclose(a, b, 0, 1e-11, rtol=1e-7, atol=0),
+    params,
+    wanted,
   )

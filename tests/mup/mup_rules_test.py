@@ -83,7 +83,11 @@ def trained(apply, rule, params, x, y, steps=5):
 
 def close(a, b, tolerance):
   jax.tree.map(
-    lambda x, y: np.testing.assert_allclose(x, y, 0, tolerance), a, b
+    lambda x, y: np.testing.assert_allclose(
+      x, y, 0, tolerance, rtol=1e-7, atol=0
+    ),
+    a,
+    b,
   )
 
 
@@ -155,7 +159,7 @@ def test_attention_logits_fall_as_one_over_d():
     lambda v: v * 0.5, w['params']['query']
   )
   np.testing.assert_allclose(
-    plain.apply(scaled, x), explicit.apply(w, x), 0, 1e-14
+    plain.apply(scaled, x), explicit.apply(w, x), 0, 1e-14, rtol=1e-7, atol=0
   )
 
 
@@ -170,7 +174,10 @@ def test_decay_shrinks_every_width_alike():
     w = jax.tree.map(jnp.ones_like, drawn(net.module, X))
     zero = jax.tree.map(jnp.zeros_like, w)
     updates, _ = rule.update(zero, rule.init(w), w)
-    jax.tree.map(lambda u: np.testing.assert_allclose(u, -0.05, 1e-6), updates)
+    jax.tree.map(
+      lambda u: np.testing.assert_allclose(u, -0.05, 1e-6, rtol=1e-7, atol=0),
+      updates,
+    )
 
 
 def test_adamw_followed_by_a_factor_is_not_mup():
@@ -182,7 +189,9 @@ def test_adamw_followed_by_a_factor_is_not_mup():
   w = {'layer_2': {'kernel': jnp.ones((32, 32))}}
   zero = jax.tree.map(jnp.zeros_like, w)
   updates, _ = wrong.update(zero, wrong.init(w), w)
-  np.testing.assert_allclose(updates['layer_2']['kernel'], -0.05 / 4, 1e-6)
+  np.testing.assert_allclose(
+    updates['layer_2']['kernel'], -0.05 / 4, 1e-6, rtol=1e-7, atol=0
+  )
 
 
 def test_epsilon_falls_with_the_gradient():
@@ -198,7 +207,9 @@ def test_epsilon_falls_with_the_gradient():
 
   base = optax.adam(1.0, eps=2.0)
   wanted = base.update(large, base.init(w), w)[0]['w']
-  np.testing.assert_allclose(step(small, True), wanted, 1e-12)
+  np.testing.assert_allclose(
+    step(small, True), wanted, 1e-12, rtol=1e-7, atol=0
+  )
   assert abs(step(small, False) - wanted).max() > 0.1
 
 
@@ -211,8 +222,12 @@ def test_any_optimiser_schedules_masks_and_parts_of_the_tree():
     return rule.update(g, rule.init(w), w)[0]
 
   lion = first(optimizers.mup(optax.scale_by_lion(), 0.1, net.mults))
-  np.testing.assert_allclose(lion['layer_2']['kernel'], -0.1 / 4, 1e-6)
-  np.testing.assert_allclose(lion['layer_2']['bias'], -0.1, 1e-6)
+  np.testing.assert_allclose(
+    lion['layer_2']['kernel'], -0.1 / 4, 1e-6, rtol=1e-7, atol=0
+  )
+  np.testing.assert_allclose(
+    lion['layer_2']['bias'], -0.1, 1e-6, rtol=1e-7, atol=0
+  )
 
   schedule = optax.linear_schedule(1.0, 0.0, 4)
   rule = optimizers.mu_adam(schedule, net.mults)
@@ -221,7 +236,7 @@ def test_any_optimiser_schedules_masks_and_parts_of_the_tree():
   for _ in range(3):
     u, state = rule.update(g, state, w)
     sizes.append(float(abs(u['layer_2']['kernel']).max()) * 4)
-  np.testing.assert_allclose(sizes, [1, 0.75, 0.5], 1e-5)
+  np.testing.assert_allclose(sizes, [1, 0.75, 0.5], 1e-5, rtol=1e-7, atol=0)
 
   injected = optax.inject_hyperparams(
     lambda rate: optimizers.mu_adam(rate, net.mults)
@@ -237,7 +252,9 @@ def test_any_optimiser_schedules_masks_and_parts_of_the_tree():
   )
   u = first(parts)
   assert not u['layer_1']['kernel'].any()
-  np.testing.assert_allclose(u['layer_2']['kernel'], -0.1 / 4, 1e-5)
+  np.testing.assert_allclose(
+    u['layer_2']['kernel'], -0.1 / 4, 1e-5, rtol=1e-7, atol=0
+  )
 
   with pytest.raises(
     ValueError, match='tensor strange/layer_1/bias: no multipl'
@@ -264,7 +281,7 @@ def test_rules_are_lanes():
 
   found = out(jnp.arange(2))
   # The readout of muP is drawn twice as large (fan-in law) and divided by 4.
-  np.testing.assert_allclose(found[1], found[0] / 2, 1e-6)
+  np.testing.assert_allclose(found[1], found[0] / 2, 1e-6, rtol=1e-7, atol=0)
   assert len(traces) == 1
 
 
@@ -278,7 +295,9 @@ def test_wrapped_initialisers_draw_what_start_rescales():
       law = shape._replace(role=shape.role._replace(law='fan_avg'))
       factor = multipliers.init_multiplier(law, table)
       one = initialisers.scaled(plain, shape, table)(key, shape.size)
-      np.testing.assert_allclose(one, drawn_once[path] * factor, 1e-6)
+      np.testing.assert_allclose(
+        one, drawn_once[path] * factor, 1e-6, rtol=1e-7, atol=0
+      )
   with pytest.raises(ValueError, match='called for'):
     initialisers.scaled(plain, shape)(key, (2, 2))
   with pytest.raises(ValueError, match="law 'nonsense', expected one of"):
@@ -306,7 +325,7 @@ def test_deviations_depend_on_width_as_they_should():
     w = multipliers.effective(w, net.mults)
     sizes.append([float(jnp.std(v['kernel'])) for v in w.values()])
   ratio = np.array(sizes[1]) / sizes[0]
-  np.testing.assert_allclose(ratio, [1, 0.5, 0.25], rtol=0.1)
+  np.testing.assert_allclose(ratio, [1, 0.5, 0.25], rtol=0.1, atol=0)
 
 
 def test_zeros_at_start():

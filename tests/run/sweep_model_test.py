@@ -88,7 +88,7 @@ def test_shared_data_is_placed_once_and_spread():
     problem, lanes = program.start(keys, hp_block, placed)
     args = problem, hp_block, lanes, np.int32(0), TIMES, np.ones(3, bool)
     records.append(program.advance(keys, *args)[1]['x'])
-  np.testing.assert_allclose(*records, rtol=1e-12)
+  np.testing.assert_allclose(*records, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,9 @@ def test_queries_are_those_of_logits_over_d():
     _, own = some.apply(params, x, capture_intermediates=True)
     for name, factor in (('query', 2), ('key', 1), ('value', 1), ('out', 1)):
       module_s = own['intermediates'][name]['__call__'][0]
-      np.testing.assert_allclose(seen[name], factor * module_s, rtol=1e-6)
+      np.testing.assert_allclose(
+        seen[name], factor * module_s, rtol=1e-6, atol=0
+      )
 
 
 def test_missing_variables_are_refused_in_one_line():

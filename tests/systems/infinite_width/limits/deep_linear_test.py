@@ -43,7 +43,7 @@ def test_it_is_the_tensor_program(depth):
   want = tensor_program.train(depth, batches, probe, *SIGMAS)
   got = jax.jit(trajectory, static_argnums=0)(depth)
   assert np.abs(want[-1]).max() > 0.1
-  np.testing.assert_allclose(got, want, atol=1e-10)
+  np.testing.assert_allclose(got, want, atol=1e-10, rtol=1e-7)
 
 
 def test_one_layer_is_the_linear_limit():
@@ -61,24 +61,26 @@ def test_one_layer_is_the_linear_limit():
   net = linear_limit.init(D, K, SIGMAS[0], SIGMAS[2])
   net, f = jax.lax.scan(one, net, (x, y, jnp.asarray(RATES)))
   want = jnp.concatenate([f, linear_limit.apply(net, probe, 1.0, 0.0)[None]])
-  np.testing.assert_allclose(trajectory(1), want, atol=1e-13)
+  np.testing.assert_allclose(trajectory(1), want, atol=1e-13, rtol=1e-7)
 
 
 def test_capacity_changes_nothing_and_beyond_it_all_is_nan():
   run = jax.jit(trajectory, static_argnums=(0, 1))
-  np.testing.assert_allclose(run(3, 2 * T * M), run(3, T * M), atol=1e-12)
+  np.testing.assert_allclose(
+    run(3, 2 * T * M), run(3, T * M), atol=1e-12, rtol=1e-7
+  )
   short = run(3, T * M - 1)
   assert np.isfinite(short[:-1]).all() and np.isnan(short[-1]).all()
 
 
 def test_lanes_of_rates_and_float32():
   lanes = jax.jit(jax.vmap(lambda c: trajectory(2, scale=c)))(jnp.array([1, 2]))
-  np.testing.assert_allclose(lanes[0], trajectory(2), atol=1e-13)
+  np.testing.assert_allclose(lanes[0], trajectory(2), atol=1e-13, rtol=1e-7)
   assert np.abs(lanes[1] - lanes[0]).max() > 0.05
   single = trajectory(2, dtype=jnp.float32)
   assert single.dtype == jnp.float32
   # Sums of 20 terms of the order of one.
-  np.testing.assert_allclose(single, lanes[0], atol=2e-5)
+  np.testing.assert_allclose(single, lanes[0], atol=2e-5, rtol=1e-7)
 
 
 def test_steps_are_compiled_once():

@@ -94,7 +94,7 @@ def test_linear_limit_replays(name, order, steps, dtype, most):
     near(mine, want, most, theirs)
   # Stored in float32, a number a task.
   losses = TP4[f'lin_{name}_outer_losses'].sum(1, dtype=np.float64)
-  np.testing.assert_allclose(value, losses, rtol=1e-6)
+  np.testing.assert_allclose(value, losses, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize('order', [1, 2])
