@@ -66,13 +66,13 @@ _SLOW = pathlib.Path(__file__).parent / 'tests/slow.txt'
 
 
 def pytest_addoption(parser):
-  """`--slow-part=K`: of the tests marked slow, a tenth, for ten minutes."""
-  parser.addoption('--slow-part', type=int, default=None)
+  """`--part=K`: a tenth of the tests that would be run, for ten minutes."""
+  parser.addoption('--part', type=int, default=None)
 
 
 @pytest.hookimpl(tryfirst=True)  # marks come before `-m` chooses by them
 def pytest_collection_modifyitems(config, items):
-  """Marks the slow ones, and leaves out nine tenths of them where asked to.
+  """Marks the slow ones, and leaves out nine tenths of all where asked to.
 
   `tests/slow.txt` names those that take more than 1.5 s, mostly of compiling,
   where the suite has a cheaper test of the same code.
@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config, items):
   gone = slow - there
   if gone and config.args == config.getini('testpaths'):
     raise pytest.UsageError(f'{_SLOW.name} names no test: {sorted(gone)[0]}')
-  part = config.getoption('--slow-part')
+  part = config.getoption('--part')
   if part is None:
     return
   kept = [i for i in items if zlib.crc32(i.nodeid.encode()) % 10 == part]
@@ -96,5 +96,5 @@ def pytest_collection_modifyitems(config, items):
 def pytest_runtest_setup(item):
   """Begins no test of a part after ten minutes."""
   spent = time.monotonic() - _BEGAN
-  if item.config.getoption('--slow-part') is not None and spent > 600:
+  if item.config.getoption('--part') is not None and spent > 600:
     pytest.skip('the ten minutes of this part are over')
