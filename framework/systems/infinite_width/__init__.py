@@ -4,6 +4,8 @@ limits      limits of networks of one layer, deep linear ones, deep ones; and
             how fast networks of growing width come to them: `limits.system`
 few_shot    MAML in the limit, at finite width and with kernels:
             `few_shot.system`, `network`, `kernel`, `gaussian`, `table`
+pi          deep nonlinear limits that learn features and grow by rows:
+            `pi.system`, `limit`, `pinet`, `munet`, `kernel`
 word2vec    word vectors in the limit and at any width: `word2vec.system`
 
 The laws themselves
@@ -23,6 +25,6 @@ The laws themselves
 (3, 2)
 """
 
-from framework.systems.infinite_width import few_shot, limits, word2vec
+from framework.systems.infinite_width import few_shot, limits, pi, word2vec
 
-__all__ = ['few_shot', 'limits', 'word2vec']
+__all__ = ['few_shot', 'limits', 'pi', 'word2vec']
