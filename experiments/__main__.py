@@ -16,6 +16,7 @@ EXPERIMENTS = (
   'attention_svm',
   'mup_transfer',
   'infinite_width',
+  'spectrum',
 )
 
 

@@ -1,0 +1,209 @@
+"""Exact risks: one variant a figure.
+
+python -m experiments.spectrum --config=:VARIANT
+
+Configs by what is trained: `Ridge`, `Tuning`, `Sgd`.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import ClassVar
+
+from framework.config import Problem, Run, Variants, field, variants
+
+_POWERS = {'low': 1, 'low_open': True, 'high': 10}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ridge(Run):
+  """Ridge regressions on drawn data. Fields of `Hp` can be lanes."""
+
+  modes: int = field(300, 'eigenvalues that are kept', low=2)
+  # Hyperparameters: traced, so that every value can be a lane.
+  n: int = field(64, 'samples', low=1)
+  k: int = field(64, 'random features; 0 is infinitely many', low=0)
+  ridge: float = field(0.1, 'δ, of (K + δI)⁻¹', low=0, low_open=True)
+  noise: float = field(0.1, 'σ² over the power of the target', low=0)
+  alpha: float = field(1.5, 'eigenvalues λ_i = i^−α', **_POWERS)
+  beta: float = field(1.25, 'powers v_i² ~ i^−β', low=0, high=10)
+  steps: int = field(20, 'regressions, each on fresh data', low=2)
+  seeds: int = field(4, 'seeds, each with as many', low=2)
+  precision: str = field(
+    'float64',
+    'small ridges need float64',
+    choices=('float32', 'float64'),
+  )
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'modes')
+
+  def check(self) -> Iterable[Problem]:
+    """Rules that join fields."""
+    yield from super().check()
+    if self.precision == 'float32' and min(self.axis('ridge')) < 1e-4:
+      ridge = min(self.axis('ridge'))
+      yield Problem('ridge', ridge, 'at least 1e-4 in float32')
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuning(Run):
+  """The best ridge on the exact risk. Fields of `Hp` can be lanes."""
+
+  tail: bool = field(False, 'whether all eigenvalues are summed, to infinity')
+  modes: int = field(2000, 'eigenvalues that are kept', low=2)
+  # Hyperparameters: traced, so that every value can be a lane.
+  n: int = field(128, 'samples', low=1)
+  k: int = field(0, 'random features; 0 is infinitely many', low=0)
+  ridge: float = field(1e-3, 'the fixed ridge to compare with', low=0)
+  noise: float = field(0.0, 'σ² over the power of the target', low=0)
+  relative_noise: float = field(
+    0.0, 'the same over the bias of the regression without ridge', low=0
+  )
+  alpha: float = field(1.5, 'eigenvalues λ_i = i^−α', **_POWERS)
+  beta: float = field(1.25, 'powers v_i² ~ i^−β', **_POWERS)
+  steps: int = field(60, 'golden sections', low=1, high=80)
+  precision: str = field(
+    'float64', 'small ridges need float64', choices=('float64',)
+  )
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'modes')
+
+  def check(self) -> Iterable[Problem]:
+    """Rules that join fields."""
+    yield from super().check()
+    most = max(min(n, k or n) for n in self.axis('n') for k in self.axis('k'))
+    if any(self.axis('tail')) and self.modes < 3 * most:
+      yield Problem(
+        'modes', self.modes, f'at least 3 min(n, k) = {3 * most} with a tail'
+      )
+
+
+@dataclasses.dataclass(frozen=True)
+class Sgd(Run):
+  """SGD on a linear model. Fields of `Hp` can be lanes."""
+
+  data: str = field(
+    'expected',
+    'the exact expectation of one pass, or runs on fresh samples, or on '
+    'samples that are repeated',
+    choices=('expected', 'fresh', 'repeated'),
+  )
+  tail: bool = field(False, 'whether there is an infinity of modes beyond')
+  modes: int = field(2000, 'modes that are kept', low=2)
+  batch: int = field(1, 'samples in a step', low=1)
+  # Hyperparameters: traced, so that every value can be a lane.
+  eta: float = field(0.5, 'step size times Σ λ', low=0, low_open=True)
+  noise: float = field(0.25, 'variance σ² of the noise of labels', low=0)
+  decay: float = field(0.0, 'weight decay', low=0)
+  alpha: float = field(1.5, 'eigenvalues λ_i = i^−α', **_POWERS)
+  beta: float = field(1.8, 'powers v_i² = i^−β', **_POWERS)
+  width: int = field(1_000_000, 'modes of the model, up to `modes`', low=1)
+  rows: int = field(100, 'samples, where they are repeated', low=1)
+  steps: int = field(1000, 'steps T', low=10)
+  records: int = field(8, 'records in a decade of steps', low=1)
+  seeds: int = field(1, 'seeds (draws of samples)', low=1)
+  precision: str = field(
+    'float64', 'of all numbers', choices=('float32', 'float64')
+  )
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'records')
+
+
+VARIANTS: Variants = {
+  'eigenframework': (
+    'random features and kernels: theory against drawn regressions, cell by '
+    'cell',
+    Ridge(
+      sweep={
+        'n': (32, 64),
+        'k': (16, 32, 64, 128, 0),
+        'ridge': (1e-3, 0.1),
+        'noise': (0.0, 0.1),
+      },
+    ),
+  ),
+  'tuning': (
+    'at the best ridge more data and more features never hurt',
+    Tuning(
+      sweep={
+        'n': (32, 64, 128, 256),
+        'k': (16, 32, 64, 128, 256, 512, 1024, 0),
+        'noise': (0.0, 0.1, 0.5),
+      },
+    ),
+  ),
+  'ratio': (
+    'train over test risk at the best ridge, and when interpolation is best',
+    Tuning(
+      n=1000,
+      modes=4000,
+      steps=50,
+      sweep={
+        'tail': (True, False),
+        'alpha': (1.3, 1.5, 2.0),
+        'beta': (1.25, 1.6),
+        'relative_noise': (0.0, 1.0, 10.0),
+      },
+    ),
+  ),
+  'one_pass': (
+    'the exact expectation of one pass beside the mean of runs',
+    Sgd(
+      modes=50,
+      beta=1.5,
+      steps=200,
+      seeds=1000,
+      sweep={
+        'data': ('expected', 'fresh'),
+        'noise': (0.25, 1.0),
+        'decay': (0.0, 0.05),
+      },
+    ),
+  ),
+  'epochs': (
+    'one pass falls where epochs on few samples rise',
+    Sgd(
+      modes=300,
+      steps=8000,
+      seeds=16,
+      records=10,
+      sweep={
+        'data': ('expected', 'fresh', 'repeated'),
+        'noise': (0.25, 0.01),
+        'rows': (100, 400),
+      },
+    ),
+  ),
+  'slopes': (
+    'one pass falls as t^−(β−1)/α; a truncated spectrum falls too fast',
+    Sgd(
+      noise=0.0,
+      steps=30_000,
+      sweep={
+        'tail': (True, False),
+        'modes': (200, 20_000),
+        'alpha': (1.5, 2.0),
+        'beta': (1.5, 1.8),
+      },
+    ),
+  ),
+  'width': (
+    'the compute-optimal width of a model that sees every sample once',
+    Sgd(
+      tail=True,
+      modes=512,
+      steps=2**16,
+      sweep={'width': (2, 4, 8, 16, 32, 64, 128, 256, 512)},
+    ),
+  ),
+  'decay': (
+    'weight decay slows one pass, unless noise dominates',
+    Sgd(
+      modes=1000,
+      steps=7000,
+      sweep={
+        'noise': (0.25, 5.0),
+        'eta': (0.5, 1.0),
+        'decay': (0.0, 1e-3, 0.03),
+      },
+    ),
+  ),
+}
+
+get_config = variants(VARIANTS)

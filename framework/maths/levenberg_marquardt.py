@@ -1,0 +1,236 @@
+"""Nonlinear least squares by Levenberg and Marquardt, for few parameters.
+
+    min_θ ‖r(θ)‖²,   θ⁺ = θ − (JᵀJ + μ D²)⁻¹ Jᵀ r,   D_j = ‖J_j‖,
+
+accepted where the sum of squares falls, with μ lowered by how well it falls
+(Nielsen's rule), and raised where it does not. The linear problem is solved by
+orthogonalising the columns of J stacked on μ^½ D, so that its condition is not
+squared. All loops over parameters are unrolled: `vmap` over starts, data sets
+and bootstraps makes one program of plain arithmetic, with no call to a
+factorisation. Every step is a pure function of a state, and as such a System's.
+
+References:
+  Nielsen, "Damping parameter in Marquardt's method", 1999.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+__all__ = ['State', 'begin', 'covariance', 'minimise', 'step']
+
+Residual = Callable[[Float[Array, ' p']], Float[Array, ' n']]
+_FIRST, _MOST = 1e-3, 1e12  # damping
+
+
+class State(NamedTuple):
+  """Where the search is."""
+
+  theta: Float[Array, ' p']
+  sse: Float[Array, '']  # ‖r‖²; infinite where r is not finite
+  damping: Float[Array, '']  # μ
+  raised: Float[Array, '']  # factor by which a refused step raises it
+  fell: Float[Array, '']  # relative fall of ‖r‖² at the last step made
+
+
+def begin(residual: Residual, start: Float[Array, ' p']) -> State:
+  """The state before the first step.
+
+  Args:
+    residual: θ -> r, at least as many as parameters.
+    start: θ_0.
+
+  Returns:
+    The state.
+  """
+  dtype = start.dtype
+  return State(
+    start,
+    _sse(residual(start)),
+    jnp.asarray(_FIRST, dtype),
+    jnp.asarray(2, dtype),
+    jnp.asarray(jnp.inf, dtype),
+  )
+
+
+def _sse(r: Array) -> Array:
+  total = jnp.sum(r * r)
+  return jnp.where(jnp.isfinite(total), total, jnp.inf).astype(r.dtype)
+
+
+def _jacobian(residual: Residual, theta: Array) -> tuple[Array, list[Array]]:
+  """R and the columns of J, forward."""
+  r, push = jax.linearize(residual, theta)
+  return r, [push(e) for e in jnp.eye(theta.size, dtype=theta.dtype)]
+
+
+def _solve(columns: list[Array], r: Array, damping: Array) -> list[Array]:
+  """argmin_x ‖Σ x_j J_j − r‖² + μ Σ D_j² x_j², by modified Gram-Schmidt."""
+  p = len(columns)
+  tiny = jnp.finfo(r.dtype).tiny
+  scale = [jnp.sqrt(jnp.maximum(jnp.sum(c * c), tiny)) for c in columns]
+  root = jnp.sqrt(damping)
+  # Each column, scaled to one, with its damping below.
+  upper = [c / s for c, s in zip(columns, scale, strict=True)]
+  eye = jnp.eye(p, dtype=r.dtype)
+  lower = [root * eye[j] for j in range(p)]
+  right, below = r, jnp.zeros(p, r.dtype)
+  triangle = [[None] * p for _ in range(p)]
+  y = []
+  for j in range(p):
+    norm = jnp.sqrt(
+      jnp.maximum(jnp.sum(upper[j] ** 2) + jnp.sum(lower[j] ** 2), tiny)
+    )
+    triangle[j][j] = norm
+    q, q_below = upper[j] / norm, lower[j] / norm
+    for i in range(j + 1, p):
+      dot = jnp.sum(q * upper[i]) + jnp.sum(q_below * lower[i])
+      triangle[j][i] = dot
+      upper[i], lower[i] = upper[i] - dot * q, lower[i] - dot * q_below
+    dot = jnp.sum(q * right) + jnp.sum(q_below * below)
+    y.append(dot)
+    right, below = right - dot * q, below - dot * q_below
+  x: list[Array] = [r[0]] * p
+  for j in reversed(range(p)):
+    total = y[j]
+    for i in range(j + 1, p):
+      total = total - triangle[j][i] * x[i]
+    x[j] = total / triangle[j][j]
+  return [v / s for v, s in zip(x, scale, strict=True)]
+
+
+def step(residual: Residual, state: State) -> State:
+  """One step: made where it lowers the sum of squares.
+
+  Args:
+    residual: θ -> r.
+    state: Before.
+
+  Returns:
+    The state after.
+
+  >>> x = jnp.arange(1.0, 6.0)
+  >>> residual = lambda t: jnp.exp(-t[0] * x) - jnp.exp(-0.5 * x)
+  >>> state = begin(residual, jnp.array([1.0]))
+  >>> for _ in range(8):
+  ...   state = step(residual, state)
+  >>> print(f'{state.theta[0]:.4f}')
+  0.5000
+  """
+  theta, sse, damping, raised, fell = state
+  r, columns = _jacobian(residual, theta)
+  # Where r is not finite there is nowhere to go from.
+  fine = jnp.isfinite(sse)
+  columns = [jnp.where(fine, c, 1) for c in columns]
+  move = jnp.stack(_solve(columns, jnp.where(fine, r, 0), damping))
+  trial = theta - move
+  new = _sse(residual(trial))
+  # The fall that the linear model foresees: r·Jx + μ‖Dx‖².
+  linear = sum(m * c for m, c in zip(move, columns, strict=True))
+  size = sum(m**2 * jnp.sum(c * c) for m, c in zip(move, columns, strict=True))
+  foreseen = jnp.sum(jnp.where(fine, r, 0) * linear) + damping * size
+  gain = jnp.where(foreseen > 0, (sse - new) / foreseen, 0)
+  good = new < sse
+  lower = damping * jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
+  tiny = jnp.finfo(theta.dtype).eps ** 2
+  return State(
+    jnp.where(good, trial, theta),
+    jnp.where(good, new, sse),
+    jnp.clip(jnp.where(good, lower, damping * raised), tiny, _MOST),
+    jnp.where(good, 2, jnp.minimum(2 * raised, 64)).astype(theta.dtype),
+    jnp.where(good, (sse - new) / jnp.where(sse > 0, sse, 1), fell),
+  )
+
+
+def _going(state: State) -> Bool[Array, '']:
+  """Whether a step may still lower the sum of squares by more than rounding."""
+  eps = jnp.finfo(state.theta.dtype).eps
+  stuck = state.damping >= 1e8
+  flat = (state.fell <= 4 * eps) & (state.raised > 2)
+  return jnp.isfinite(state.sse) & (state.sse > 0) & ~stuck & ~flat
+
+
+def minimise(
+  residual: Residual, start: Float[Array, ' p'], steps: int = 200
+) -> tuple[State, Int[Array, '']]:
+  """Steps until nothing falls any more.
+
+  Args:
+    residual: θ -> r.
+    start: θ_0.
+    steps: At most so many.
+
+  Returns:
+    (state, steps made).
+  """
+
+  def going(carry):
+    state, t = carry
+    return (t < steps) & _going(state)
+
+  def go(carry):
+    state, t = carry
+    return step(residual, state), t + 1
+
+  return jax.lax.while_loop(
+    going, go, (begin(residual, start), jnp.zeros((), jnp.int32))
+  )
+
+
+def covariance(
+  residual: Residual, theta: Float[Array, ' p'], count: Float[Array, '']
+) -> Float[Array, 'p p']:
+  """The covariance of an estimate, from the scatter of its residuals.
+
+      ‖r‖²/(n − p) (JᵀJ)⁻¹
+
+  Args:
+    residual: Of the parameters in which the covariance is wanted.
+    theta: The estimate.
+    count: Residuals n that count, more than parameters.
+
+  Returns:
+    (p, p).
+  """
+  r, columns = _jacobian(residual, theta)
+  p = theta.size
+  zero = jnp.zeros((), r.dtype)
+  # (JᵀJ)⁻¹ = J⁺ J⁺ᵀ; each row of J⁺ solves against a unit vector of R.
+  q, triangle = _orthogonal(columns)
+  del q
+  inverse = _inverse(triangle, zero)
+  scatter = jnp.sum(r * r) / (count - p)
+  return scatter * inverse @ inverse.T
+
+
+def _orthogonal(columns: list[Array]):
+  p, tiny = len(columns), jnp.finfo(columns[0].dtype).tiny
+  q = list(columns)
+  triangle = [[jnp.zeros((), q[0].dtype)] * p for _ in range(p)]
+  for j in range(p):
+    norm = jnp.sqrt(jnp.maximum(jnp.sum(q[j] ** 2), tiny))
+    triangle[j][j] = norm
+    q[j] = q[j] / norm
+    for i in range(j + 1, p):
+      # Twice: the columns may be nearly parallel.
+      for _ in range(2):
+        dot = jnp.sum(q[j] * q[i])
+        triangle[j][i] = triangle[j][i] + dot
+        q[i] = q[i] - dot * q[j]
+  return q, triangle
+
+
+def _inverse(triangle: list[list[Array]], zero: Array) -> Float[Array, 'p p']:
+  """Of an upper triangle, column by column."""
+  p = len(triangle)
+  out = [[zero] * p for _ in range(p)]
+  for k in range(p):
+    for j in reversed(range(k + 1)):
+      total = (zero + 1) if j == k else zero
+      for i in range(j + 1, k + 1):
+        total = total - triangle[j][i] * out[i][k]
+      out[j][k] = total / triangle[j][j]
+  return jnp.stack([jnp.stack(row) for row in out])
