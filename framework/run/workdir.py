@@ -250,6 +250,10 @@ class Workdir:
 
   def discard(self) -> None:
     """Removes everything, of a run that has computed nothing."""
+    if bucket.remote(self.path):
+      bucket.remove(self.path, stay=bucket.PREFIX)
+      self.unlock()
+      return
     self.unlock()
     self.path.rmtree(missing_ok=True)
 

@@ -110,7 +110,7 @@ def test_what_was_saved_is_a_copy(checkpoints):
   checkpoints.wait()
   template = lambda _: {'x': np.zeros(10**6)}  # noqa: E731
   assert checkpoints.restore(template).tree['x'].max() == 0
-  checkpoints._manager.delete(2)
+  checkpoints._stored._manager.delete(2)
   assert checkpoints.restore(template).tree['x'].max() == 0
 
 
@@ -252,9 +252,9 @@ def test_the_digest_tells_a_scalar_from_an_array_of_one():
 
 def old_save(opened, step, tree, meta):
   """As an earlier version did: by name, with a digest and no seal."""
-  host, args = to_host(tree), opened._ocp.args
+  host, args = to_host(tree), opened._stored._args
   facts = {'digest': checkpoint._old_digest(host), **meta}
-  opened._manager.save(
+  opened._stored._manager.save(
     step,
     args=args.Composite(
       state=args.StandardSave(host), meta=args.JsonSave(facts)
@@ -277,10 +277,10 @@ def test_leaves_without_entries_and_nothing_else(checkpoints):
   checkpoints.save(3, {}, {})
   checkpoints.wait()
   assert checkpoints.restore(lambda _: {}).tree == {}
-  checkpoints._manager.delete(3)
+  checkpoints._stored._manager.delete(3)
   found = checkpoints.restore(lambda _: {'none': np.zeros((3, 0))})
   assert found.tree['none'].shape == (3, 0)
-  checkpoints._manager.delete(2)
+  checkpoints._stored._manager.delete(2)
   found = checkpoints.restore(lambda _: jax.eval_shape(lambda: tree))
   assert found.tree['none'].shape == (0, 3)
   assert found.tree['none'].dtype == np.float32

@@ -163,17 +163,17 @@ def test_files_are_whole_or_not_there(tmp_path, monkeypatch):
     pass
 
   kind = type(epath.Path(tmp_path))
-  write = kind.write_text
+  write = kind.write_bytes
 
   touched = []
 
-  def half(self, text, *args, **kwargs):
+  def half(self, content):
     touched.append(self.name)
-    write(self, text[: len(text) // 2])
+    write(self, content[: len(content) // 2])
     raise Disk
 
   with monkeypatch.context() as patch:
-    patch.setattr(kind, 'write_text', half)
+    patch.setattr(kind, 'write_bytes', half)
     with pytest.raises(Disk):
       place.write('run.json', {'status': 'done'})
   assert place.read('run.json') == {'status': 'running'}
@@ -181,8 +181,8 @@ def test_files_are_whole_or_not_there(tmp_path, monkeypatch):
   with monkeypatch.context() as patch:
     patch.setattr(
       kind,
-      'write_text',
-      lambda self, text: (touched.append(self.name), write(self, text)),
+      'write_bytes',
+      lambda self, content: (touched.append(self.name), write(self, content)),
     )
     place.write('run.json', {'status': 'done'})
   assert place.read('run.json') == {'status': 'done'}

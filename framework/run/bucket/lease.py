@@ -5,8 +5,9 @@
 Who holds the directory is who made the object of the highest number. It can be
 made only by one (it is written on the condition that it is not there), and the
 highest is never removed, so no number is given twice. Its holder writes into it
-every few seconds; who finds that it has not done so for a minute is dead and
-takes the next number. Nobody's clock is compared with another's.
+every few seconds. One that has not done so for a minute, or was a process of
+this host that has ended, is dead: the next number may be taken. Nobody's clock
+is compared with another's.
 """
 
 import contextlib
@@ -108,8 +109,11 @@ class Lease:
   def _outwait(self, number: int) -> None:
     """Returns once a holder has let go or is dead."""
     first = self._read(number)
-    if first.get('released') or _dead(first):
+    alive = _alive(first)
+    if first.get('released') or alive is False:
       return
+    if alive:
+      raise Held(first['name'])
     logging.warning(
       '%s is held by %s: waiting up to %g s to see whether it is alive',
       self._directory,
@@ -149,6 +153,7 @@ class Lease:
     content = {
       'name': f'process {os.getpid()} on {platform.node()}',
       'pid': os.getpid(),
+      'born': _born(os.getpid()),
       'host': _host(),
       'renewed': self._renewed,
       'released': released,
@@ -167,14 +172,19 @@ def _host() -> str:
     return ''
 
 
-def _dead(holder: dict[str, Any]) -> bool:
-  """Whether a holder was a process of this host that has ended."""
-  if not _host() or holder.get('host') != _host():
-    return False
+def _born(pid: Any) -> str:
+  """When a process of this host began, '' if there is none (any more)."""
   try:
-    os.kill(int(holder['pid']), 0)
-  except ProcessLookupError:
-    return True
-  except (OSError, ValueError, KeyError):
-    pass
-  return False
+    with open(f'/proc/{int(pid)}/stat') as file:
+      facts = file.read().rpartition(')')[2].split()
+  except (OSError, ValueError, TypeError):
+    return ''
+  return '' if facts[0] == 'Z' else facts[19]
+
+
+def _alive(holder: dict[str, Any]) -> bool | None:
+  """Whether a holder lives, None if that cannot be seen from this host."""
+  if not _host() or holder.get('host') != _host():
+    return None
+  # Numbers of processes are used again, with another beginning.
+  return _born(holder.get('pid')) == holder.get('born')

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from concurrent import futures
 from typing import Any
 
 from etils import epath
@@ -18,6 +19,7 @@ __all__ = [
   'place',
   'read',
   'remote',
+  'remove',
   'told',
   'upload',
   'write',
@@ -70,7 +72,7 @@ def _prepare(scheme: str) -> None:
       f'{scheme}:// is not supported: expected {wanted} or a local path'
     )
   package, extra = _CLIENTS[scheme]
-  if importlib.util.find_spec(package) is None:
+  if not _installed(package):
     raise BucketError(
       f"{scheme}:// needs {package}: pip install 'training-dynamics[{extra}]'"
     )
@@ -84,6 +86,10 @@ def _prepare(scheme: str) -> None:
   os.environ.setdefault('EPATH_USE_TF', 'false')
   # Raised as well; here it would be printed with a traceback.
   logging.getLogger(package).setLevel(logging.CRITICAL)
+
+
+def _installed(package: str) -> bool:
+  return importlib.util.find_spec(package) is not None
 
 
 def filesystem(path: epath.PathLike) -> tuple[Any, str]:
@@ -166,10 +172,27 @@ def move(
   fs, root = filesystem(source)
   _, goal = filesystem(target)
   names = [n for n in files(source) if not (stay and n.startswith(stay))]
-  fs.copy([f'{root}/{n}' for n in names], [f'{goal}/{n}' for n in names])
-  for part in (set(names) - set(last), set(names) & set(last)):
-    if part:
-      fs.rm([f'{root}/{n}' for n in sorted(part)])
+  if names:
+    fs.copy([f'{root}/{n}' for n in names], [f'{goal}/{n}' for n in names])
+  remove(source, last, stay)
+
+
+def remove(
+  path: epath.PathLike, last: Sequence[str] = (), stay: str = ''
+) -> None:
+  """Removes all objects below a path.
+
+  Args:
+    path: A path in a bucket.
+    last: Objects that are removed after all others.
+    stay: Objects whose paths begin with this stay, if it is not empty.
+  """
+  fs, root = filesystem(path)
+  names = {n for n in files(path) if not (stay and n.startswith(stay))}
+  # Not `rm` of a list, which takes [ and * in a name for a pattern.
+  with futures.ThreadPoolExecutor(16) as many:
+    for part in (names - set(last), names & set(last)):
+      list(many.map(fs.rm_file, [f'{root}/{n}' for n in sorted(part)]))
 
 
 @contextlib.contextmanager

@@ -56,22 +56,23 @@ class Saved:
 
     Args:
       step: Its number, larger than those before.
-      leaves: Arrays that do not change any more.
+      leaves: Arrays, copied before it returns.
       facts: JSON-able.
     """
+    # Copied before it returns: who gave them may write over them. As bytes, for
+    # numpy's format does not know the types of machine learning.
+    parts = {n: np.frombuffer(x.tobytes(), np.uint8) for n, x in leaves.items()}
+    parts[_FACTS] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     self._finish()
     self._steps.append(step)
     old = self._steps[: -self._keep]
     self._steps = self._steps[-self._keep :]
     if jax.process_index() == 0:
-      self._writing = self._writer.submit(self._write, step, leaves, facts, old)
+      self._writing = self._writer.submit(self._write, step, parts, old)
 
-  def _write(self, step: int, leaves: Mapping, facts: Mapping, old) -> None:
+  def _write(self, step: int, parts: Mapping, old: list[int]) -> None:
     file = io.BytesIO()
-    # As bytes: numpy's format does not know the types of machine learning.
-    parts = {n: np.frombuffer(x.tobytes(), np.uint8) for n, x in leaves.items()}
-    text = json.dumps(facts).encode()
-    np.savez(file, **parts, **{_FACTS: np.frombuffer(text, np.uint8)})
+    np.savez(file, **parts)
     self._fs.pipe_file(self._at(step), file.getvalue())
     for one in old:
       self._fs.rm_file(self._at(one))
@@ -116,7 +117,7 @@ class Saved:
     """
     if jax.process_index() == 0:
       _, goal = filesystem(place)
-      self._fs.cp_file(self._at(step), f'{goal}{_SUFFIX}')
+      self._fs.cp_file(self._at(step), goal)
       self._fs.rm_file(self._at(step))
     self._steps.remove(step)
 

@@ -42,7 +42,7 @@ class Emulator:
     }
     self._storage = storage
     self.requests: list[str] = []  # 'GET name', 'POST name', 'LIST prefix'
-    self.refuses = False  # every write
+    self.refuses = self.hides = False  # every write, every read
 
   def names(self, start: str = '') -> list[str]:
     """The objects there are."""
@@ -51,6 +51,11 @@ class Emulator:
 
   def read(self, name: str) -> bytes:
     return self._storage.get_file(NAME, name)
+
+  def put(self, path: str, content: bytes) -> None:
+    """Writes an object as a client of its own would: gs://bucket/..."""
+    name = path.removeprefix(f'gs://{NAME}/')
+    self._storage.create_file(NAME, name, content, {'name': name})
 
   def exists(self, name: str) -> bool:
     return name in self._storage.objects.get(NAME, {})
@@ -76,13 +81,21 @@ class Emulator:
     self.requests.append(
       f'{what} {query.get("prefix", "") if listed else name}'
     )
-    if handler.command == 'POST' and self.refuses:
-      handler.send_error(403)
-      return True
+    if (self.refuses and what == 'POST') or (self.hides and what == 'GET'):
+      return _refuse(handler, 403)
     if query.get('ifGenerationMatch') == '0' and self.exists(name):
-      handler.send_error(412)
-      return True
+      return _refuse(handler, 412)
     return False
+
+
+def _refuse(handler, code: int) -> bool:
+  """Answers as Cloud Storage does."""
+  content = json.dumps({'error': {'code': code, 'message': 'No\nno'}}).encode()
+  handler.send_response(code)
+  handler.send_header('Content-Length', str(len(content)))
+  handler.end_headers()
+  handler.wfile.write(content)
+  return True
 
 
 @contextlib.contextmanager
@@ -92,9 +105,17 @@ def running() -> Iterator[Emulator]:
   from gcp_storage_emulator.server import RequestHandler
   from gcp_storage_emulator.storage import Storage
 
+  one_at_a_time = threading.Lock()
+
   class Handler(RequestHandler):
-    def parse_request(self):
-      return super().parse_request() and not emulator.answer(self)
+    timeout = 20  # a client may be stopped, or killed, in the middle
+
+    def do_GET(self):
+      with one_at_a_time:
+        if not emulator.answer(self):
+          getattr(RequestHandler, f'do_{self.command}')(self)
+
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
     def log_message(self, format, *args):
       pass
@@ -102,8 +123,7 @@ def running() -> Iterator[Emulator]:
   logging.getLogger('gcp_storage_emulator').setLevel(logging.CRITICAL)
   storage = Storage(use_memory_fs=True)
   buckets.create_bucket(NAME, storage)
-  # One thread: requests are answered one after the other.
-  http = server.HTTPServer(
+  http = server.ThreadingHTTPServer(
     ('127.0.0.1', 0), functools.partial(Handler, storage)
   )
   http.handle_error = lambda request, address: None  # a client was killed
