@@ -9,11 +9,13 @@
 
     Problem         y = A(M) + s
     least_squares, residual_loss    losses of z = A(FGᵀ) − y: ½‖z‖², any ρ(z)
-    mean_residual, huber            separable ones, such as the mean of |√m z|
+    mean_residual, huber            separable ones, such as the mean of |e|
+    unit_residuals                  e = √m z
     ensembles       truths, measurements and noise, drawn
     targets         a truth of one's own, from a matrix or a file
     operators       forms of A: gram, svec, blocks ..., and which is fastest
     optimizers      the balancing step, ScaledGD(λ), PrecGD
+    convex          the nuclear norm, for comparison
     starts          small random factors, or a spectrum
     robust          noise and outliers; Sign-RIP
     probes          blocks of the error, imbalance, JᵀJ, restricted isometry
@@ -24,6 +26,7 @@ Matrix Sensing: The Curses of Symmetry and Initialization", 2023.
 """
 
 from framework.systems.matrix_sensing import (
+  convex,
   ensembles,
   operators,
   optimizers,
@@ -44,6 +47,7 @@ from framework.systems.matrix_sensing.problem import (
   least_squares,
   mean_residual,
   residual_loss,
+  unit_residuals,
 )
 from framework.systems.matrix_sensing.system import (
   Hp,
@@ -57,6 +61,7 @@ __all__ = [
   'Hp',
   'Problem',
   'Structure',
+  'convex',
   'ensembles',
   'factors',
   'final',
@@ -72,5 +77,6 @@ __all__ = [
   'system',
   'targets',
   'theory',
+  'unit_residuals',
   'value_and_grad',
 ]

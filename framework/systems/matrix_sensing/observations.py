@@ -85,6 +85,8 @@ def observe(state: Any, problem: Problem, loss: Array) -> dict[str, Array]:
       'cross': jnp.sqrt((blocks.left**2 + blocks.right**2) / 2),
       'residual': blocks.residual,
     }
+  elif problem.M is not None:
+    seen['squared_error'] = jnp.sum((F @ G.T - problem.M) ** 2)
   if F is not G:
     edges = linalg.eigvalsh(probes.imbalance(F, G))
     seen |= {'imbalance_min': edges[0], 'imbalance_max': edges[-1]}

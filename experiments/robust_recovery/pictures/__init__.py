@@ -1,0 +1,1 @@
+"""Pictures and data of one's own, recovered from a part or with errors."""

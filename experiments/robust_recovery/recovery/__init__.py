@@ -1,0 +1,1 @@
+"""The sub-gradient method on random truths: one file a figure."""
