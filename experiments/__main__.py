@@ -17,6 +17,7 @@ EXPERIMENTS = (
   'mup_transfer',
   'infinite_width',
   'spectrum',
+  'scaling_law',
 )
 
 

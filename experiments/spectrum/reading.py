@@ -1,7 +1,6 @@
 """Means of simulations beside what theory says of them."""
 
 import math
-import statistics
 from typing import Any
 
 import numpy as np
@@ -9,28 +8,11 @@ from numpy.typing import ArrayLike
 from xarray import Dataset
 
 from framework.evidence.claims import Claim, at_most
+from framework.evidence.scatter import quantile
 
-__all__ = ['SHARP', 'falls', 'inside', 'last', 'quantile', 'rising']
+__all__ = ['SHARP', 'falls', 'inside', 'last', 'rising']
 
 SHARP = 0.1  # standard errors over theory, up to which a cell says anything
-
-
-def quantile(cells: int, draws: int) -> float:
-  """How many standard errors all of many means are within, as one is within 3.
-
-  Args:
-    cells: Means that are compared.
-    draws: Samples in each: Student's t, to first order in their number.
-
-  Returns:
-    Standard errors.
-
-  >>> round(quantile(1, 10**6), 3), round(quantile(40, 80), 2)
-  (3.0, 4.22)
-  """
-  one = 2 * (1 - statistics.NormalDist().cdf(3.0))
-  z = statistics.NormalDist().inv_cdf(1 - one / 2 / max(cells, 1))
-  return z + (z**3 + z) / (4 * max(draws - 1, 1))
 
 
 def inside(

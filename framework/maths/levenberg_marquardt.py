@@ -3,11 +3,13 @@
     min_θ ‖r(θ)‖²,   θ⁺ = θ − (JᵀJ + μ D²)⁻¹ Jᵀ r,   D_j = ‖J_j‖,
 
 accepted where the sum of squares falls, with μ lowered by how well it falls
-(Nielsen's rule), and raised where it does not. The linear problem is solved by
-orthogonalising the columns of J stacked on μ^½ D, so that its condition is not
-squared. All loops over parameters are unrolled: `vmap` over starts, data sets
-and bootstraps makes one program of plain arithmetic, with no call to a
-factorisation. Every step is a pure function of a state, and as such a System's.
+(Nielsen's rule), and raised where it does not; where the foreseen fall is below
+rounding μ is lowered at once, for it may hide a direction that is nearly flat.
+The linear problem is solved by orthogonalising the columns of J stacked on
+μ^½ D, so that its condition is not squared. All loops over parameters are
+unrolled: `vmap` over starts, data sets and bootstraps makes one program of
+plain arithmetic, with no call to a factorisation. Every step is a pure function
+of a state, and as such a System's.
 
 References:
   Nielsen, "Damping parameter in Marquardt's method", 1999.
@@ -23,7 +25,7 @@ from jaxtyping import Array, Bool, Float, Int
 __all__ = ['State', 'begin', 'covariance', 'minimise', 'step']
 
 Residual = Callable[[Float[Array, ' p']], Float[Array, ' n']]
-_FIRST, _MOST = 1e-3, 1e12  # damping
+_FIRST, _LEAST, _MOST = 1e-3, 1e-22, 1e12  # damping
 
 
 class State(NamedTuple):
@@ -78,7 +80,8 @@ def _solve(columns: list[Array], r: Array, damping: Array) -> list[Array]:
   eye = jnp.eye(p, dtype=r.dtype)
   lower = [root * eye[j] for j in range(p)]
   right, below = r, jnp.zeros(p, r.dtype)
-  triangle = [[None] * p for _ in range(p)]
+  zero = jnp.zeros((), r.dtype)
+  triangle = [[zero] * p for _ in range(p)]
   y = []
   for j in range(p):
     norm = jnp.sqrt(
@@ -93,7 +96,7 @@ def _solve(columns: list[Array], r: Array, damping: Array) -> list[Array]:
     dot = jnp.sum(q * right) + jnp.sum(q_below * below)
     y.append(dot)
     right, below = right - dot * q, below - dot * q_below
-  x: list[Array] = [r[0]] * p
+  x = [zero] * p
   for j in reversed(range(p)):
     total = y[j]
     for i in range(j + 1, p):
@@ -135,13 +138,20 @@ def step(residual: Residual, state: State) -> State:
   gain = jnp.where(foreseen > 0, (sse - new) / foreseen, 0)
   good = new < sse
   lower = damping * jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
-  tiny = jnp.finfo(theta.dtype).eps ** 2
+  # A fall below rounding says nothing, but that damping hides what is left.
+  eps = jnp.finfo(theta.dtype).eps
+  rounding = jnp.where(new < sse, 64 * eps, 5e8 * eps)  # of r is not known
+  hidden = foreseen <= rounding * sse
+  next_damping = jnp.where(good, lower, damping * raised)
+  next_damping = jnp.where(hidden, 1e-5 * damping, next_damping)
+  calm = good | hidden
+  made = jnp.where(good, (sse - new) / jnp.where(sse > 0, sse, 1), fell)
   return State(
     jnp.where(good, trial, theta),
     jnp.where(good, new, sse),
-    jnp.clip(jnp.where(good, lower, damping * raised), tiny, _MOST),
-    jnp.where(good, 2, jnp.minimum(2 * raised, 64)).astype(theta.dtype),
-    jnp.where(good, (sse - new) / jnp.where(sse > 0, sse, 1), fell),
+    jnp.clip(next_damping, _LEAST, _MOST),
+    jnp.where(calm, 2, jnp.minimum(2 * raised, 64)).astype(theta.dtype),
+    jnp.where(hidden & ~good, 0, made),
   )
 
 
@@ -149,7 +159,7 @@ def _going(state: State) -> Bool[Array, '']:
   """Whether a step may still lower the sum of squares by more than rounding."""
   eps = jnp.finfo(state.theta.dtype).eps
   stuck = state.damping >= 1e8
-  flat = (state.fell <= 4 * eps) & (state.raised > 2)
+  flat = (state.fell <= 64 * eps) & (state.damping <= 1e-20)
   return jnp.isfinite(state.sse) & (state.sse > 0) & ~stuck & ~flat
 
 

@@ -138,11 +138,9 @@ def figures(config: Ridge, ds: Dataset) -> Figures:
   noise = noises[-1]
   where = {'alpha': config.axis('alpha')[0], 'beta': config.axis('beta')[0]}
   finite = [k for k in config.axis('k') if k]
-  shown = [
-    *finite,
-    *([4 * max(finite or [1])] if 0 in config.axis('k') else []),
-  ]
-  ks = [*finite, *([0] if 0 in config.axis('k') else [])]
+  kernel = [0] if 0 in config.axis('k') else []
+  ks = [*finite, *kernel]
+  shown = [k or 4 * max(finite or [1]) for k in ks]
   with plotting.style():
     fig, axes = plotting.figure(
       'double', ncols=len(ridges), sharey=True, squeeze=False
@@ -169,7 +167,7 @@ def figures(config: Ridge, ds: Dataset) -> Figures:
           fine = np.geomspace(min(finite), 2 * max(finite), 120)
           cells = [[n, k, ridge, noise, *where.values()] for k in fine]
           plotting.law(
-            ax, fine, _theory(config, np.array(cells)).test,
+            ax, fine, np.asarray(_theory(config, np.array(cells)).test),
             'eigenframework' if n == ns[0] else '',
           )  # fmt: skip
       ax.set_xlabel('random features $k$  (last: ∞)')

@@ -105,8 +105,8 @@ def figures(config: Sgd, ds: Dataset) -> Figures:
   return {
     'decay': (
       fig,
-      'Exact excess risk of one pass with weight decay: it slows training where '
-      'there is bias to remove, and helps where noise is all there is.',
+      'Exact excess risk of one pass with weight decay: it slows training '
+      'where there is bias to remove, and helps where noise is all there is.',
     )
   }
 

@@ -132,7 +132,8 @@ def figures(config: Sgd, ds: Dataset) -> Figures:
     colors = plotting.palette(range(len(rows)))
     for ax, noise in zip(axes[0], noises, strict=True):
       ax.set(
-        xscale='log', yscale='log', xlabel='steps', title=f'noise σ² = {noise:g}'
+        xscale='log', yscale='log', xlabel='steps',
+        title=f'noise σ² = {noise:g}',
       )  # fmt: skip
       if 'fresh' in own.axis('data'):
         x = lanes.lanes(
@@ -156,7 +157,7 @@ def figures(config: Sgd, ds: Dataset) -> Figures:
     'epochs': (
       fig,
       'Excess risk of SGD on fresh samples and on few that are repeated: '
-      'median and quartiles of runs. Dashed: the exact expectation of one pass. '
+      'median and quartiles of runs. Dashed: exact expectation of one pass. '
       'With noise, epochs overfit; with little noise repeated samples do as '
       'well until they are fitted.',
     )

@@ -111,7 +111,7 @@ def figures(config: Sgd, ds: Dataset) -> Figures:
   return {
     'width': (
       fig,
-      f'Excess risk over the width for budgets N·T from {some[0]} to {some[-1]}. '
+      f'Excess risk over the width, budgets N·T from {some[0]} to {some[-1]}. '
       'Dashed: the minima.',
     )
   }

@@ -124,18 +124,18 @@ def fit(
   0.500
   """
   y = jnp.asarray(y, jnp.result_type(float))
-  columns = tuple(jnp.asarray(c, y.dtype) for c in columns)
-  _check(form, columns, y)
+  given = tuple(jnp.asarray(c, y.dtype) for c in columns)
+  _check(form, given, y)
   key = jax.random.key(0) if key is None else key
-  drawn = jax.vmap(lambda k: form.fitted(form.guess(k, columns, y)))(
+  drawn = jax.vmap(lambda k: form.fitted(form.guess(k, given, y)))(
     jax.random.split(key, starts)
   )
-  residual = residuals(form, columns, y, distance, weights)
+  residual = residuals(form, given, y, distance, weights)
   states, _ = jax.vmap(lambda start: lm.minimise(residual, start, steps))(drawn)
   best = jnp.argmin(states.sse)
   sse = states.sse[best]
   hits = jnp.sum(states.sse <= sse * (1 + 1e-6))
-  return _finish(form, columns, y, distance, weights, states.theta[best], hits)
+  return _finish(form, given, y, distance, weights, states.theta[best], hits)
 
 
 def refit(
@@ -195,13 +195,13 @@ def bootstrap(
     {parameter: (count,)}.
   """
   y = jnp.asarray(y, found.theta.dtype)
-  columns = tuple(jnp.asarray(c, y.dtype) for c in columns)
+  given = tuple(jnp.asarray(c, y.dtype) for c in columns)
   n = y.size
 
   def one(key):
     picked = jax.random.randint(key, (n,), 0, n)
     weights = jnp.zeros(n, y.dtype).at[picked].add(1)
-    residual = residuals(form, columns, y, distance, weights)
+    residual = residuals(form, given, y, distance, weights)
     return lm.minimise(residual, found.theta, steps)[0].theta
 
   thetas = jax.vmap(one)(jax.random.split(key, count))

@@ -60,7 +60,9 @@ def attributes(structure: Structure) -> dict[str, Mapping[str, str]]:
   Returns:
     {observation: words}.
   """
-  found = {}
+  found: dict[str, Mapping[str, str]] = {
+    'loss': {'long_name': 'what is fitted', 'units': '1'}
+  }
   for name, form in structure.forms:
     found[f'{name}_rms'] = {
       'long_name': f'{form.name}: residual, root mean square',
@@ -135,7 +137,7 @@ def searching(structure: Structure) -> System:
 
   def observe(states, table, hp):
     del hp
-    seen = {}
+    seen = {'loss': table.y}
     for name, form in structure.forms:
       theta = states[name].theta[jnp.argmin(states[name].sse)]
       sse = jnp.min(states[name].sse)

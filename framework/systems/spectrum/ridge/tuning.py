@@ -83,6 +83,10 @@ class _Problem(NamedTuple):
   n: Array
   k: Array
 
+  def risk(self, ridge: Float[ArrayLike, '']) -> Risk:
+    """At a ridge."""
+    return rf_risk(self.spectrum, self.noise, self.n, self.k, ridge)
+
 
 def tuning(structure: Structure) -> System:
   """The search for the best ridge, one golden section a step.
@@ -122,13 +126,13 @@ def tuning(structure: Structure) -> System:
 
   def observe(state, problem, hp):
     ridge = jnp.exp((state.low + state.high) / 2)
-    best = rf_risk(*problem, ridge)
+    best = problem.risk(ridge)
     return {
       'test': best.test,
       'train': best.train,
       'ratio': best.train / best.test,
       'best': ridge,
-      'fixed': rf_risk(*problem, hp.ridge).test,
+      'fixed': problem.risk(hp.ridge).test,
     }
 
   return System(sample, init, step, observe)
@@ -138,7 +142,7 @@ def _section(state: State, problem: _Problem) -> State:
   """Cuts a bracket at the golden section, on the side of the larger risk."""
   span = state.high - state.low
   left, right = state.high - _GOLDEN * span, state.low + _GOLDEN * span
-  risks = [rf_risk(*problem, jnp.exp(x)).test for x in (left, right)]
+  risks = [problem.risk(jnp.exp(x)).test for x in (left, right)]
   lower = risks[0] <= risks[1]
   return State(
     jnp.where(lower, state.low, left), jnp.where(lower, right, state.high)
@@ -173,7 +177,7 @@ def optimal_ridge(
   ends = State(jnp.asarray(_LOW, dtype), jnp.asarray(_HIGH, dtype))
   ends = jax.lax.fori_loop(0, _STEPS, lambda i, s: _section(s, problem), ends)
   inner = jnp.exp((ends.low + ends.high) / 2)
-  zero = rf_risk(spectrum, noise, n, k, 0.0)
-  none = zero.test <= rf_risk(spectrum, noise, n, k, inner).test
+  zero = problem.risk(0.0)
+  none = zero.test <= problem.risk(inner).test
   ridge = jnp.where(none, 0, inner)
-  return ridge, rf_risk(spectrum, noise, n, k, ridge)
+  return ridge, problem.risk(ridge)
