@@ -10,7 +10,14 @@ rf_risk, krr_risk    exact test and train risk of ridge regression
 optimal_ratio  train over test risk at the best ridge, in closed form
 """
 
-from framework.systems.spectrum import ridge, sgd
+from framework.systems.spectrum import (
+  augmentation,
+  features,
+  inductive_bias,
+  pretraining,
+  ridge,
+  sgd,
+)
 from framework.systems.spectrum.risk import (
   Risk,
   krr_risk,
@@ -30,10 +37,14 @@ __all__ = [
   'Risk',
   'Spectrum',
   'Tail',
+  'augmentation',
   'beyond',
+  'features',
+  'inductive_bias',
   'krr_risk',
   'optimal_ratio',
   'power_law',
+  'pretraining',
   'rf_risk',
   'ridge',
   'sgd',

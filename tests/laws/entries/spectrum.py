@@ -1,6 +1,15 @@
 """Exact risks and their drawn twins."""
 
-from framework.systems.spectrum import ridge, sgd
+import functools
+
+from framework.systems.spectrum import (
+  augmentation,
+  features,
+  inductive_bias,
+  pretraining,
+  ridge,
+  sgd,
+)
 from tests.laws.entry import Entry
 
 
@@ -39,5 +48,47 @@ ENTRIES = [
     small(sgd.Structure, modes=5, rows_max=4, batch=2),
     sgd.Hp(width=4, rows=3, decay=0.1),
     differentiable=('eta', 'noise', 'decay', 'alpha', 'beta'),
+  ),
+  Entry(
+    'contrastive',
+    augmentation.system,
+    small(
+      augmentation.Structure,
+      d=2,
+      k=3,
+      encoder=functools.partial(augmentation.Encoder, width=4),
+    ),
+    augmentation.Hp(mask=0.3, flip=0.1, lr=0.01),
+    looser=1e4,
+  ),
+  Entry(
+    'bounded features',
+    features.bandlimited,
+    small(features.Structure, points=6, batch=3),
+    features.Hp(ridge=0.01),
+    differentiable=('bandwidth', 'frequency', 'ridge'),
+    looser=100.0,
+  ),
+  Entry(
+    'inductive bias',
+    inductive_bias.system,
+    small(inductive_bias.Structure, n_max=14, tests=4, d_max=3),
+    inductive_bias.Hp(d=2, eps=0.3, jitter=1e-2),
+    other=inductive_bias.Hp(d=3, eps=0.2, length=1.5, jitter=2e-2),
+    looser=1e5,
+  ),
+  Entry(
+    'pretraining, factor',
+    pretraining.factor,
+    small(pretraining.Structure, d=5, r=2, n=5, batch=3),
+    pretraining.Hp(),
+    looser=1e5,
+  ),
+  Entry(
+    'pretraining, mixture',
+    pretraining.mixture,
+    small(pretraining.MixtureStructure, d=3, m=12, n=4),
+    pretraining.MixtureHp(),
+    looser=100.0,
   ),
 ]
