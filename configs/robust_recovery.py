@@ -200,6 +200,84 @@ class Picture(Run):
       )
 
 
+@dataclasses.dataclass(frozen=True)
+class Deep(Run):
+  """A product of L factors, from a multiple of the identity."""
+
+  n: int = field(10, 'rows and columns of the factors', low=1)
+  r: int = field(2, 'rank of the truth', low=1)
+  depth: int = field(3, 'factors L', low=2)
+  m: int | None = field(None, 'measurements; none: A*A = identity', low=1)
+  eta: float = field(0.05, 'step size', low=0, low_open=True)
+  alpha: float = field(
+    0.5, 'scale of the factors at the start', low=0, low_open=True
+  )
+  kappa: float = field(2.0, 'condition number of the truth', low=1)
+  steps: int = field(20_000, 'steps T', low=10)
+  records: int = field(20, 'records per decade', low=1)
+  precision: str = field('float64', '', choices=('float32', 'float64'))
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'records', 'n', 'r', 'm')
+
+
+@dataclasses.dataclass(frozen=True)
+class Incremental(Run):
+  """XXᵀ from a tiny start, on a truth of high condition number."""
+
+  setting: str = field(
+    'population',
+    'A*A = identity, or m Gaussian measurements',
+    choices=('population', 'sensing'),
+  )
+  n: int = field(20, 'rows and columns of the truth', low=1)
+  m: int = field(2000, 'measurements', low=1)
+  r: int = field(4, 'rank of the truth, geometric spectrum', low=2)
+  k: int = field(20, 'columns of the factor', low=1)
+  eta: float = field(0.2, 'step size', low=0, low_open=True)
+  alpha: float = field(1e-5, 'scale of the start', low=0, low_open=True)
+  kappa: float = field(8.0, 'condition number of the truth', low=1)
+  steps: int = field(800, 'steps T', low=1)
+  records: int = field(200, 'records', low=1)
+  seeds: int = field(5, 'seeds', low=1)
+  precision: str = field('float64', '', choices=('float32', 'float64'))
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'records', 'n', 'm', 'r')
+
+  def check(self) -> Iterable[Problem]:
+    """Rules that join fields."""
+    yield from super().check()
+    for name in ('k', 'r'):
+      if max(self.axis(name)) > self.n:
+        value = max(self.axis(name))
+        yield Problem(name, value, f'an integer <= n = {self.n}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Streaming(Run):
+  """SGD on FGᵀ with fresh measurements at every step."""
+
+  n: int = field(10, 'rows and columns of the truth', low=1)
+  r: int = field(2, 'rank of the truth', low=1)
+  k: int = field(4, 'columns of the factors', low=1)
+  batch: int = field(20, 'measurements a step', low=1)
+  eta: float = field(0.05, 'step size', low=0, low_open=True)
+  noise: float = field(0.5, 'deviation of the noise', low=0)
+  alpha: float = field(1.0, 'scale of F_0', low=0, low_open=True)
+  ratio: float = field(0.1, 'scale of G_0 over that of F_0', low=0)
+  kappa: float = field(2.0, 'condition number of the truth', low=1)
+  steps: int = field(3000, 'steps T', low=10)
+  records: int = field(100, 'records', low=4)
+  seeds: int = field(8, 'seeds', low=1)
+  precision: str = field('float64', '', choices=('float32', 'float64'))
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'records', 'n', 'r')
+
+  def check(self) -> Iterable[Problem]:
+    """Rules that join fields."""
+    yield from super().check()
+    for name in ('k', 'r'):
+      if max(self.axis(name)) > self.n:
+        value = max(self.axis(name))
+        yield Problem(name, value, f'an integer <= n = {self.n}')
+
+
 VARIANTS: Variants = {
   'robust': (
     'exact recovery under outliers, whatever k; least squares fails',
@@ -286,6 +364,18 @@ VARIANTS: Variants = {
       outliers=0.2,
       sweep={'method': ('subgradient', 'least_squares', 'convex')},
     ),
+  ),
+  'deep': (
+    'a product of L factors: a longer plateau and a slower tail',
+    Deep(sweep={'depth': (2, 3, 4), 'alpha': (0.6, 0.45, 0.3, 0.2, 0.12)}),
+  ),
+  'incremental': (
+    'singular values are learned one after the other',
+    Incremental(sweep={'setting': ('population', 'sensing')}),
+  ),
+  'sgd': (
+    'SGD on noisy measurements balances the factors',
+    Streaming(sweep={'batch': (20, 40), 'noise': (0.0, 0.5)}),
   ),
 }
 

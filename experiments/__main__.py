@@ -11,6 +11,7 @@ from framework.launch import main as launch
 
 EXPERIMENTS = (
   'matrix_sensing',
+  'robust_recovery',
   'xor_grokking',
   'modular_grokking',
   'attention_svm',

@@ -6,6 +6,7 @@ Recovery: Small Initialization, Noisy Measurements, and Over-parameterization",
 """
 
 from configs.robust_recovery import VARIANTS
+from experiments.robust_recovery.dynamics import deep, incremental, sgd
 from experiments.robust_recovery.pictures import completion, own_data
 from experiments.robust_recovery.recovery import (
   alpha_floor,
@@ -33,5 +34,8 @@ EXPERIMENT = Experiment(
     'phase_outliers': phase_outliers.VARIANT,
     'completion': completion.VARIANT,
     'own_data': own_data.VARIANT,
+    'deep': deep.VARIANT,
+    'incremental': incremental.VARIANT,
+    'sgd': sgd.VARIANT,
   },
 )

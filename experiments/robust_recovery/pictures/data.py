@@ -51,13 +51,28 @@ class Data(NamedTuple):
     return middle or float(np.sqrt(np.mean(self.y**2))) * self.unit or 1.0
 
 
-@functools.lru_cache(maxsize=4)
 def load(config: Config) -> Data:
   """The measurements of a config.
 
   Raises:
     ConfigError: If a file cannot be used, in one line.
   """
+  return _load(_Fixed(*(getattr(config, x) for x in _Fixed._fields)))
+
+
+class _Fixed(NamedTuple):
+  """The fields that decide the measurements."""
+
+  measurements: str | None
+  target: str | None
+  pixels: int
+  first_seed: int
+  observed: float
+  outliers: float
+
+
+@functools.lru_cache(maxsize=4)
+def _load(config: _Fixed) -> Data:
   if config.measurements is not None:
     try:
       return _own(config.measurements)
@@ -77,7 +92,7 @@ def load(config: Config) -> Data:
   return Data(M.shape, y, rows, columns, None, M, spoilt)
 
 
-def _picture(config: Config) -> np.ndarray:
+def _picture(config: _Fixed) -> np.ndarray:
   """The picture in [0, 1], averaged down to the size that is asked for."""
   path = config.target
   if path is None:

@@ -122,7 +122,9 @@ def _convex(
     root = jnp.sqrt(s[None, :k])
     return {'left': U[:, :k] * root, 'right': Vt[:k].T * root}
 
-  system = ms.convex.nuclear_norm(CONVEX[config.method])
+  system = ms.convex.nuclear_norm(
+    CONVEX[config.method], np.dtype(config.precision)
+  )
   return Arm(system, hp, given, final, notes, ATTRIBUTES)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import optax
+from absl import logging
 from jaxtyping import ArrayLike, Float, Int
 from xarray import Dataset
 
@@ -86,6 +87,11 @@ _AXES = (
 def arm(config: Config, hp: Any = None) -> Arm:
   """The system of one structural setting, with its hp."""
   squares = config.objective == 'least_squares'
+  most = max(config.axis('outliers'))
+  if config.noise in ('outliers', 'sign_aligned') and most >= 0.5:
+    logging.warning(
+      'outliers = %g: theorems on symmetric noise are of shares below 1/2', most
+    )
   structure = structure_of(
     ms.Structure,
     config,

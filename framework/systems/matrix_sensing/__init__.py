@@ -15,6 +15,7 @@
     targets         a truth of one's own, from a matrix or a file
     operators       forms of A: gram, svec, blocks ..., and which is fastest
     optimizers      the balancing step, ScaledGD(λ), PrecGD
+    deep, streaming a product of L factors; SGD on fresh measurements
     convex          the nuclear norm, for comparison
     starts          small random factors, or a spectrum
     robust          noise and outliers; Sign-RIP
@@ -27,12 +28,14 @@ Matrix Sensing: The Curses of Symmetry and Initialization", 2023.
 
 from framework.systems.matrix_sensing import (
   convex,
+  deep,
   ensembles,
   operators,
   optimizers,
   probes,
   robust,
   starts,
+  streaming,
   targets,
   theory,
 )
@@ -62,6 +65,7 @@ __all__ = [
   'Problem',
   'Structure',
   'convex',
+  'deep',
   'ensembles',
   'factors',
   'final',
@@ -74,6 +78,7 @@ __all__ = [
   'residual_loss',
   'robust',
   'starts',
+  'streaming',
   'system',
   'targets',
   'theory',

@@ -17,6 +17,7 @@ References:
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -66,25 +67,28 @@ def squares(
   return u / (1 + sigma / weight)
 
 
-def nuclear_norm(dual: Callable[..., Array] = squares) -> System:
+def nuclear_norm(
+  dual: Callable[..., Array] = squares, dtype: Any = jnp.float64
+) -> System:
   """The primal-dual method on measurements that are given as a `Problem`.
 
   Args:
     dual: (u, σ, w) -> u: `squares`, or `absolute` under outliers.
+    dtype: Of the computation.
 
   Returns:
     A `System` over `ConvexHp`; its `sample` takes the `Problem` as data. It
     records objective ‖Z‖_*, misfit (1/m) Σ|√m z| and, where M is known,
     squared_error.
 
-  >>> import jax
   >>> from framework import rollout
   >>> from framework.systems.matrix_sensing import operators
   >>> op = operators.structured.rank_one(jnp.eye(2))  # the diagonal
-  >>> problem = Problem(op, None, None, 5.0, y=jnp.array([2.0, 0.0]))
+  >>> y = jnp.array([2.0, 0.0])
+  >>> problem = Problem(op, None, None, jnp.sum(y**2), y=y)
   >>> state, seen = rollout(
-  ...   nuclear_norm(), jax.random.key(0), ConvexHp(jnp.inf, 0.5, 0.5),
-  ...   jnp.array([100]), problem)
+  ...   nuclear_norm(dtype=y.dtype), jax.random.key(0),
+  ...   ConvexHp(jnp.inf, 0.5, 0.5), jnp.array([100]), problem)
   >>> print(state.Z.round(3))
   [[2. 0.]
    [0. 0.]]
@@ -92,7 +96,10 @@ def nuclear_norm(dual: Callable[..., Array] = squares) -> System:
 
   def sample(key, hp, data):
     del key, hp
-    return data
+    return jax.tree.map(
+      lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x,
+      data,
+    )
 
   def init(key, problem, hp):
     del key, hp

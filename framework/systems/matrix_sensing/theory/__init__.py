@@ -12,9 +12,18 @@ damped_noise                 the same for ScaledGD(λ)
 Pair, pair_step              the asymmetric scalar toy
 sign_rip_phi, sign_rip_delta the sub-gradient along the error, and off it
 effective_step, travel       the pace of a quantile step; the way of a clock
+deep_noise, deep_escape      a product of L factors: its tail, its plateau
+half_time                    of one eigenvalue after the other, from small
+balancing_rate               how SGD balances the factors
 oracle_error                 what dense noise leaves of a fit of rank k
 """
 
+from framework.systems.matrix_sensing.theory.dynamics import (
+  balancing_rate,
+  deep_escape,
+  deep_noise,
+  half_time,
+)
 from framework.systems.matrix_sensing.theory.linear import (
   Pair,
   balanced_eigenvalue,
@@ -46,9 +55,13 @@ __all__ = [
   'Pair',
   'balanced_eigenvalue',
   'balanced_rate',
+  'balancing_rate',
   'crossover',
   'damped_noise',
+  'deep_escape',
+  'deep_noise',
   'effective_step',
+  'half_time',
   'linear_rate',
   'measured_share',
   'noise_eigenvalue',

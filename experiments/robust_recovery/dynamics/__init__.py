@@ -1,0 +1,1 @@
+"""Deep products, greedy learning, and SGD: what else factors do."""
