@@ -163,6 +163,20 @@ def test_a_claim_that_fails_and_exit_codes(where, storage):
 
 
 @pytest.mark.slow
+def test_a_bucket_that_refuses_on_the_way(undisturbed, where, storage):
+  process = start(storage.environment, where, *LONG)
+  until(lambda: bucket.files(f'{where}/checkpoints'), process)
+  storage.refuses = True
+  code, out = finish(process)
+  storage.refuses = False
+  assert code == 1 and 'Traceback' not in out, out
+  assert out.count('error: ') == 1 and 'Forbidden' in out, out
+  code, out = finish(start(storage.environment, where, *LONG))
+  assert code == 0 and 'resuming' in out, out
+  assert_same(where, undisturbed)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('seed', range(3))
 def test_killed_at_any_moment(undisturbed, where, storage, seed):
   draw = random.Random(seed)
