@@ -120,7 +120,7 @@ def test_rescaled_parameters(golden, shapes):
     found[layer]['bias'] = bias * math.sqrt(shapes[kernel].m_in)
   wanted = tensors(golden, 'mup/')
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, 1e-12, rtol=1e-7, atol=0),
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=0),
     found,
     wanted,
   )
@@ -161,11 +161,11 @@ def test_five_steps(name, golden, shapes):
     params, state, value, out = step(params, state, x, y)
     assert abs(value - golden[f'{name}/losses'][t]) <= 1e-12
     np.testing.assert_allclose(
-      out, golden[f'{name}/outs'][t], 0, 1e-12, rtol=1e-7, atol=0
+      out, golden[f'{name}/outs'][t], rtol=0, atol=1e-12
     )
   wanted = tensors(golden, f'{name}/final/')
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, 0, 1e-11, rtol=1e-7, atol=0),
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-11),
     params,
     wanted,
   )

@@ -83,9 +83,7 @@ def trained(apply, rule, params, x, y, steps=5):
 
 def close(a, b, tolerance):
   jax.tree.map(
-    lambda x, y: np.testing.assert_allclose(
-      x, y, 0, tolerance, rtol=1e-7, atol=0
-    ),
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=tolerance),
     a,
     b,
   )
@@ -159,7 +157,7 @@ def test_attention_logits_fall_as_one_over_d():
     lambda v: v * 0.5, w['params']['query']
   )
   np.testing.assert_allclose(
-    plain.apply(scaled, x), explicit.apply(w, x), 0, 1e-14, rtol=1e-7, atol=0
+    plain.apply(scaled, x), explicit.apply(w, x), rtol=0, atol=1e-14
   )
 
 
@@ -175,7 +173,7 @@ def test_decay_shrinks_every_width_alike():
     zero = jax.tree.map(jnp.zeros_like, w)
     updates, _ = rule.update(zero, rule.init(w), w)
     jax.tree.map(
-      lambda u: np.testing.assert_allclose(u, -0.05, 1e-6, rtol=1e-7, atol=0),
+      lambda u: np.testing.assert_allclose(u, -0.05, rtol=1e-6, atol=0),
       updates,
     )
 
@@ -190,7 +188,7 @@ def test_adamw_followed_by_a_factor_is_not_mup():
   zero = jax.tree.map(jnp.zeros_like, w)
   updates, _ = wrong.update(zero, wrong.init(w), w)
   np.testing.assert_allclose(
-    updates['layer_2']['kernel'], -0.05 / 4, 1e-6, rtol=1e-7, atol=0
+    updates['layer_2']['kernel'], -0.05 / 4, rtol=1e-6, atol=0
   )
 
 
@@ -207,9 +205,7 @@ def test_epsilon_falls_with_the_gradient():
 
   base = optax.adam(1.0, eps=2.0)
   wanted = base.update(large, base.init(w), w)[0]['w']
-  np.testing.assert_allclose(
-    step(small, True), wanted, 1e-12, rtol=1e-7, atol=0
-  )
+  np.testing.assert_allclose(step(small, True), wanted, rtol=1e-12, atol=0)
   assert abs(step(small, False) - wanted).max() > 0.1
 
 
@@ -223,11 +219,9 @@ def test_any_optimiser_schedules_masks_and_parts_of_the_tree():
 
   lion = first(optimizers.mup(optax.scale_by_lion(), 0.1, net.mults))
   np.testing.assert_allclose(
-    lion['layer_2']['kernel'], -0.1 / 4, 1e-6, rtol=1e-7, atol=0
+    lion['layer_2']['kernel'], -0.1 / 4, rtol=1e-6, atol=0
   )
-  np.testing.assert_allclose(
-    lion['layer_2']['bias'], -0.1, 1e-6, rtol=1e-7, atol=0
-  )
+  np.testing.assert_allclose(lion['layer_2']['bias'], -0.1, rtol=1e-6, atol=0)
 
   schedule = optax.linear_schedule(1.0, 0.0, 4)
   rule = optimizers.mu_adam(schedule, net.mults)
@@ -236,7 +230,7 @@ def test_any_optimiser_schedules_masks_and_parts_of_the_tree():
   for _ in range(3):
     u, state = rule.update(g, state, w)
     sizes.append(float(abs(u['layer_2']['kernel']).max()) * 4)
-  np.testing.assert_allclose(sizes, [1, 0.75, 0.5], 1e-5, rtol=1e-7, atol=0)
+  np.testing.assert_allclose(sizes, [1, 0.75, 0.5], rtol=1e-5, atol=0)
 
   injected = optax.inject_hyperparams(
     lambda rate: optimizers.mu_adam(rate, net.mults)
@@ -253,7 +247,7 @@ def test_any_optimiser_schedules_masks_and_parts_of_the_tree():
   u = first(parts)
   assert not u['layer_1']['kernel'].any()
   np.testing.assert_allclose(
-    u['layer_2']['kernel'], -0.1 / 4, 1e-5, rtol=1e-7, atol=0
+    u['layer_2']['kernel'], -0.1 / 4, rtol=1e-5, atol=0
   )
 
   with pytest.raises(
@@ -281,7 +275,7 @@ def test_rules_are_lanes():
 
   found = out(jnp.arange(2))
   # The readout of muP is drawn twice as large (fan-in law) and divided by 4.
-  np.testing.assert_allclose(found[1], found[0] / 2, 1e-6, rtol=1e-7, atol=0)
+  np.testing.assert_allclose(found[1], found[0] / 2, rtol=1e-6, atol=0)
   assert len(traces) == 1
 
 
@@ -296,7 +290,7 @@ def test_wrapped_initialisers_draw_what_start_rescales():
       factor = multipliers.init_multiplier(law, table)
       one = initialisers.scaled(plain, shape, table)(key, shape.size)
       np.testing.assert_allclose(
-        one, drawn_once[path] * factor, 1e-6, rtol=1e-7, atol=0
+        one, drawn_once[path] * factor, rtol=1e-6, atol=0
       )
   with pytest.raises(ValueError, match='called for'):
     initialisers.scaled(plain, shape)(key, (2, 2))
