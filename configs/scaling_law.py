@@ -43,8 +43,6 @@ class Fit(Run):
   def check(self) -> Iterable[Problem]:
     """Rules that join fields."""
     yield from super().check()
-    if self.testbed == 'table' and self.runs is None:
-      yield Problem('runs', 'none', 'a CSV file with columns N, D, loss')
     if self.testbed != 'table' and self.runs is not None:
       yield Problem('runs', self.runs, 'testbed=table with it')
 

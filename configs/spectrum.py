@@ -2,7 +2,8 @@
 
 python -m experiments.spectrum --config=:VARIANT
 
-Configs by what is trained: `Ridge`, `Tuning`, `Sgd`.
+Configs by what is trained: `Ridge`, `Tuning`, `Curves`, `Sgd`, `Masking`,
+`Contrastive`, `Bandwidth`, `Bias`, `Pretraining`.
 """
 
 import dataclasses
@@ -105,6 +106,133 @@ class Sgd(Run):
   fixed: ClassVar[tuple[str, ...]] = ('steps', 'records')
 
 
+@dataclasses.dataclass(frozen=True)
+class Curves(Run):
+  """Kernel ridge regression on random parts of a real data set."""
+
+  dataset: str = field(
+    'mnist', 'images', choices=('mnist', 'fashion_mnist', 'cifar10')
+  )
+  kernel: str = field('ntk', 'of images of norm 1', choices=('ntk', 'rbf'))
+  depth: int = field(2, 'hidden layers of the ntk', low=1, high=10)
+  points: int = field(2000, 'images that are drawn from', low=100, high=4000)
+  # Hyperparameters: traced, so that every value can be a lane.
+  n: int = field(64, 'samples', low=2)
+  ridge: float = field(1e-2, 'δ, of (K + δI)⁻¹', low=0, low_open=True)
+  steps: int = field(20, 'regressions, each on another part', low=2)
+  seeds: int = field(2, 'seeds, each with as many', low=1)
+  precision: str = field(
+    'float64', 'spectra need float64', choices=('float64',)
+  )
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'points', 'depth')
+
+  def check(self) -> Iterable[Problem]:
+    """Rules that join fields."""
+    yield from super().check()
+    most = max(self.axis('n'))
+    if 4 * most > self.points:
+      yield Problem('n', most, f'at most a quarter of {self.points} points')
+
+
+@dataclasses.dataclass(frozen=True)
+class Masking(Run):
+  """Kernel ridge regression with the kernel of an augmentation."""
+
+  target: str = field(
+    'low',
+    'degrees of the target on the cube: up to 2, or all of them',
+    choices=('low', 'all'),
+  )
+  d: int = field(10, 'coordinates of the cube', low=3, high=14)
+  # Hyperparameters: traced, so that every value can be a lane.
+  mask: float = field(
+    0.5, 'probability of a mask', low=0, high=1, high_open=True
+  )
+  flip: float = field(
+    0.0, 'probability of a flip', low=0, high=0.5, high_open=True
+  )
+  n: int = field(200, 'samples', low=1)
+  ridge: float = field(10.0, 'the fixed ridge', low=0, low_open=True)
+  noise: float = field(0.1, 'σ² over the power of the target', low=0)
+  steps: int = field(60, 'golden sections', low=1, high=80)
+  precision: str = field(
+    'float64', 'small ridges need float64', choices=('float64',)
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrastive(Run):
+  """Spectral-contrastive training of an encoder."""
+
+  d: int = field(5, 'coordinates of the cube', low=2, high=7)
+  k: int = field(6, 'dimension of the representation: whole levels', low=1)
+  width: int = field(128, 'hidden width of the encoder', low=1)
+  # Hyperparameters: traced, so that every value can be a lane.
+  lr: float = field(3e-3, 'learning rate of Adam', low=0, low_open=True)
+  mask: float = field(
+    0.3, 'probability of a mask', low=0, high=1, high_open=True
+  )
+  flip: float = field(
+    0.0, 'probability of a flip', low=0, high=0.5, high_open=True
+  )
+  steps: int = field(2000, 'steps T', low=10)
+  records: int = field(10, 'records in a decade of steps', low=1)
+  seeds: int = field(2, 'seeds (starts)', low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bandwidth(Run):
+  """Random features with bounded weights."""
+
+  points: int = field(400, 'points of the grid on [−1, 1]', low=10, high=2000)
+  # Hyperparameters: traced, so that every value can be a lane.
+  bandwidth: float = field(5.0, 'λ: weights in [−λ, λ]', low=0, low_open=True)
+  frequency: float = field(3.0, 'f of the target sin(2πfx)', low=0)
+  ridge: float = field(1e-6, 'δ, of the mean of squares', low=1e-9)
+  steps: int = field(64, 'widths, 50 features each', low=2)
+  seeds: int = field(3, 'seeds (draws of features)', low=1)
+  precision: str = field(
+    'float64', 'small ridges need float64', choices=('float64',)
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Bias(Run):
+  """The inductive bias of a target, as examples arrive."""
+
+  n: int = field(40, 'training examples', low=2, high=400)
+  tests: int = field(60, 'test examples', low=2, high=400)
+  # Hyperparameters: traced, so that every value can be a lane.
+  d: int = field(3, 'dimension of inputs', low=1, high=64)
+  eps: float = field(0.01, 'test loss that is asked for', low=0, low_open=True)
+  length: float = field(1.0, 'of the kernel', low=0, low_open=True)
+  jitter: float = field(1e-6, 'on the diagonal', low=0, low_open=True)
+  seeds: int = field(10, 'seeds (draws of inputs)', low=1)
+  precision: str = field(
+    'float64', 'deep tails need float64', choices=('float64',)
+  )
+  fixed: ClassVar[tuple[str, ...]] = ('n', 'tests')
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining(Run):
+  """PCA of unlabelled data, then few labels."""
+
+  d: int = field(100, 'coordinates', low=3, high=1000)
+  r: int = field(3, 'factors', low=1)
+  n: int = field(40, 'labelled examples', low=3)
+  batch: int = field(20, 'unlabelled examples in a step', low=1)
+  # Hyperparameters: traced, so that every value can be a lane.
+  signal: float = field(3.0, 'deviation along a factor', low=0, low_open=True)
+  noise: float = field(1.0, 'deviation of all coordinates', low=0.01)
+  label_noise: float = field(0.1, 'deviation of the labels', low=0)
+  steps: int = field(50, 'steps', low=4)
+  seeds: int = field(200, 'seeds (draws of everything)', low=1)
+  precision: str = field(
+    'float64', 'of all numbers', choices=('float32', 'float64')
+  )
+
+
 VARIANTS: Variants = {
   'eigenframework': (
     'random features and kernels: theory against drawn regressions, cell by '
@@ -203,6 +331,48 @@ VARIANTS: Variants = {
         'decay': (0.0, 1e-3, 0.03),
       },
     ),
+  ),
+  'curves': (
+    'learning curves on images, predicted from the kernel spectrum (real data: '
+    '--data_dir)',
+    Curves(
+      sweep={
+        'dataset': ('mnist', 'fashion_mnist', 'cifar10'),
+        'n': (16, 32, 64, 128, 256),
+        'ridge': (1e-3, 0.1),
+      },
+    ),
+  ),
+  'masking': (
+    'how much to mask: a U in the mask, where it is one',
+    Masking(
+      sweep={
+        'target': ('low', 'all'),
+        'n': (200, 1000),
+        'mask': (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+      },
+    ),
+  ),
+  'contrastive': (
+    'an encoder finds the top eigenspace of its augmentation',
+    Contrastive(sweep={'k': (6, 16), 'mask': (0.2, 0.4)}),
+  ),
+  'bandwidth': (
+    'bounded weights: a floor that no width lowers, a box that is too wide',
+    Bandwidth(
+      sweep={
+        'bandwidth': (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0),
+        'frequency': (1.0, 3.0),
+      },
+    ),
+  ),
+  'inductive_bias': (
+    'how unlikely generalisation is: up with dimension, down with examples',
+    Bias(sweep={'d': (3, 4, 6, 8), 'eps': (0.01, 0.03)}),
+  ),
+  'pretraining': (
+    'unlabelled data first: what is left to learn falls as 1/m',
+    Pretraining(),
   ),
 }
 

@@ -75,6 +75,9 @@ def grid_of(config: Fit) -> Grid:
   Raises:
     ConfigError: If the split leaves too few points on one side.
   """
+  if config.testbed == 'table' and config.runs is None:
+    wanted = 'a CSV file with columns N, D, loss'
+    raise ConfigError([Problem('config.runs', 'none', wanted)])
   found = grid((config.testbed, config.split, config.widest, config.runs))
   near, far = int(found.near.sum()), int((~found.near).sum())
   if near < 8 or far < 1:

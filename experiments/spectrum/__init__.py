@@ -1,7 +1,19 @@
 """Exact risks: ridge regression, one-pass SGD, and what they predict."""
 
 from configs.spectrum import VARIANTS
-from experiments.spectrum.ridge import eigenframework, ratio, tuning
+from experiments.spectrum.representation import (
+  bandwidth,
+  contrastive,
+  inductive_bias,
+  masking,
+  pretraining,
+)
+from experiments.spectrum.ridge import (
+  curves,
+  eigenframework,
+  ratio,
+  tuning,
+)
 from experiments.spectrum.sgd import decay, epochs, one_pass, slopes, width
 from framework.launch import Experiment
 
@@ -20,5 +32,11 @@ EXPERIMENT = Experiment(
     'slopes': slopes.VARIANT,
     'width': width.VARIANT,
     'decay': decay.VARIANT,
+    'curves': curves.VARIANT,
+    'masking': masking.VARIANT,
+    'contrastive': contrastive.VARIANT,
+    'bandwidth': bandwidth.VARIANT,
+    'inductive_bias': inductive_bias.VARIANT,
+    'pretraining': pretraining.VARIANT,
   },
 )

@@ -20,7 +20,10 @@ _AXES = ('n', 'k', 'noise', 'relative_noise', 'ridge', 'alpha', 'beta')
 def arm(config: Tuning) -> Arm:
   """The search for the best ridge, on the exact risk."""
   structure = structure_of(
-    search.Structure, config, dtype=jnp.dtype(config.precision)
+    search.Structure,
+    config,
+    spectrum=None,
+    dtype=jnp.dtype(config.precision),
   )
   return Arm(
     search.tuning(structure),
@@ -67,6 +70,8 @@ def claims(config: Tuning, ds: Dataset) -> list[Claim]:
 def _claims(text: str, config: Tuning, ds: Dataset) -> list[Claim]:
   tolerance, why = rounding(config)
   best = _table(config, ds, 'test')
+  with np.errstate(divide='ignore', invalid='ignore'):
+    over_fixed = best / _table(config, ds, 'fixed')
   made = []
   for axis, table, what in (
     ('k', np.moveaxis(best, 1, -1), 'features'),
@@ -89,7 +94,7 @@ def _claims(text: str, config: Tuning, ds: Dataset) -> list[Claim]:
       'no ridge is better than the best one',
       'derived: a minimum',
       1 + tolerance,
-      best / _table(config, ds, 'fixed'),
+      over_fixed,
       each=True,
       derivation=why,
       kind='theorem',

@@ -92,11 +92,14 @@ def _epochs(
     return untestable(*rises, why, headline=True)
   if rise >= _RISES:
     limit = early_stopped(config, noise, rows, np.inf)
-    parts = [ratio, after / (1.5 * one_pass), 1.15 * limit / after]
+    with np.errstate(divide='ignore', invalid='ignore'):
+      parts = np.stack(
+        [ratio, after / (1.5 * one_pass), np.divide(1.15 * limit, after)]
+      )
     return at_least(
       *rises,
       1.0,
-      np.array(parts),
+      parts,
       each=True,
       strict=True,
       derivation='three ratios; early stopping as a ridge n/(ηt) foresees a '

@@ -20,9 +20,9 @@ def times(config: Sgd) -> np.ndarray:
 
 
 def budgets(config: Sgd) -> list[int]:
-  """Budgets C = N·T for which every width has a record, and 32 steps."""
+  """Budgets C = N·T for which every width has a record, and 8 steps."""
   widths = config.axis('width')
-  low, high = 32 * max(widths), min(widths) * config.steps
+  low, high = 8 * max(widths), min(widths) * config.steps
   found = []
   while low <= high:
     found.append(low)

@@ -84,14 +84,15 @@ def beta_coverage(
   >>> print(f'{-jnp.expm1(beta_coverage(0.4, 1.2, 1.0)):.3f}')
   0.250
   """
-  a, b, k = (jnp.asarray(x, jnp.result_type(float)) for x in (a, b, k))
+  given = (jnp.asarray(x, jnp.result_type(float)) for x in (a, b, k))
+  a, b, k = jnp.broadcast_arrays(*given)
   return _rise(b, a) - _rise(b + k, a)
 
 
 def _rise(x: Array, a: Array) -> Array:
   """The rise ln Γ(x+a) − ln Γ(x), by Stirling far up: nothing cancels."""
   far = 12
-  j = jnp.arange(far, dtype=x.dtype)
+  j = jnp.arange(far, dtype=x.dtype)[(None,) * x.ndim]
   shape = (..., None)
   near = jnp.sum(jnp.log1p(a[shape] / (x[shape] + j)), axis=-1)
   z, y = x + far, x + far + a

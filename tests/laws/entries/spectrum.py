@@ -2,6 +2,8 @@
 
 import functools
 
+import numpy as np
+
 from framework.systems.spectrum import (
   augmentation,
   features,
@@ -15,6 +17,11 @@ from tests.laws.entry import Entry
 
 def small(kind, **fields):
   return lambda dtype: (kind(dtype=dtype, **fields),)
+
+
+def few_points():
+  x = np.linspace(0, 1, 6)[:, None]
+  return ridge.parts.Data(np.exp(-((x - x.T) ** 2)), np.sin(5 * x))
 
 
 ENTRIES = [
@@ -90,5 +97,13 @@ ENTRIES = [
     small(pretraining.MixtureStructure, d=3, m=12, n=4),
     pretraining.MixtureHp(),
     looser=100.0,
+  ),
+  Entry(
+    'ridge, parts of data',
+    ridge.parts.resampled,
+    small(ridge.parts.PartStructure, n_max=4),
+    ridge.parts.PartHp(n=3),
+    data=few_points(),
+    slow=True,
   ),
 ]

@@ -8,6 +8,7 @@ search.Structure, search.Hp    of it
 optimal_ridge  the best ridge, and the risk there
 """
 
+from framework.systems.spectrum.ridge import resampled as parts
 from framework.systems.spectrum.ridge import tuning as search
 from framework.systems.spectrum.ridge.sampled import (
   ATTRIBUTES,
@@ -24,6 +25,7 @@ __all__ = [
   'Structure',
   'fit',
   'optimal_ridge',
+  'parts',
   'sampled',
   'search',
 ]

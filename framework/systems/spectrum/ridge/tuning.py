@@ -8,6 +8,7 @@ search ends at its lower end: interpolation is best there.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -56,6 +57,7 @@ class Structure:
 
   modes: int = 2000
   tail: bool = False
+  spectrum: Callable[..., Spectrum] | None = None  # (hp) -> own one
   dtype: Any = jnp.float64
 
   def __post_init__(self):
@@ -64,6 +66,8 @@ class Structure:
 
   def of(self, hp: Any) -> Spectrum:
     """The spectrum, with a target of power 1."""
+    if self.spectrum is not None:
+      return self.spectrum(hp)
     law = spectra.power_law(
       hp.alpha, hp.beta, self.modes, tail=self.tail, dtype=self.dtype
     )

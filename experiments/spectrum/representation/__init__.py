@@ -1,0 +1,1 @@
+"""Features: augmented, bounded, assumed, or learnt from unlabelled data."""
