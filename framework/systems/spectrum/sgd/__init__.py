@@ -5,6 +5,7 @@ sampled        the System: runs on drawn samples, fresh or in epochs
 Structure, Hp  of both, which record the same
 problem_of     the model of some width on a spectrum
 one_pass_risk  its excess risk at some steps
+merged, merged_risk    the same on few nodes, for many modes
 stationary     where it ends
 compute_optimal_width, loss_table   exact risks over width and steps
 """
@@ -19,6 +20,11 @@ from framework.systems.spectrum.sgd.expected import (
   problem_of,
   stationary,
 )
+from framework.systems.spectrum.sgd.merged import (
+  Merged,
+  merged,
+  merged_risk,
+)
 from framework.systems.spectrum.sgd.sampled import sampled
 from framework.systems.spectrum.sgd.width import (
   Optimal,
@@ -29,12 +35,15 @@ from framework.systems.spectrum.sgd.width import (
 __all__ = [
   'ATTRIBUTES',
   'Hp',
+  'Merged',
   'Optimal',
   'Problem',
   'Structure',
   'compute_optimal_width',
   'expected',
   'loss_table',
+  'merged',
+  'merged_risk',
   'one_pass_risk',
   'problem_of',
   'sampled',

@@ -54,7 +54,7 @@ def test_one_draw():
 def test_the_oracle_in_closed_form():
   got = pre.oracle_risk(
     3, 40, *(float(GOLDEN[f'fa_{x}']) for x in ('sig', 'noise', 'tau'))
-  )  # noqa: E501
+  )
   np.testing.assert_allclose(
     got, GOLDEN['fa_oracle_closed'], rtol=1e-12, atol=0
   )
