@@ -133,9 +133,10 @@ def test_errors_are_one_line_before_anything_is_computed(
 
 @pytest.mark.slow
 def test_a_claim_that_fails_and_exit_codes(where, storage):
-  words = ('--config.bound=0.5', '--strict')
+  words = ('--config.bound=0.5', '--strict', '--profile=0:100')
   code, out = finish(start(storage.environment, where, *words))
   assert code == 3 and 'fails' in out, out
+  assert [n for n in bucket.files(where) if n.endswith('.xplane.pb')]
   code, out = finish(start(storage.environment, where, '--mode=report'))
   assert code == 0 and 'fails' in out, out
   code, out = finish(start(storage.environment, where, *words[:1]))
