@@ -207,7 +207,8 @@ def report(found: dict[str, Any]) -> list[str]:
   t, r, b = (found[name] for name in ('table', 'recursion', 'bootstrap'))
   return [
     f'table of {t["cells"]} cells, {t["modes"]} modes: '
-    f'{1e3 * t["ours"]:.3f} ms a cell, nested {1e3 * t["peer"]:.1f} ms: {t["peer"] / t["ours"]:.0f} x',
+    f'{1e3 * t["ours"]:.3f} ms a cell, nested {1e3 * t["peer"]:.1f} ms: '
+    f'{t["peer"] / t["ours"]:.0f} x',
     f'recursion of {r["modes"]} modes: {1e6 * r["all"]:.1f} µs a step, the '
     f'copy of its {r["bytes"]} bytes {1e6 * r["copy"]:.1f} µs: '
     f'{r["copy"] / r["all"]:.0%}; merged to {r["nodes"]} nodes '
