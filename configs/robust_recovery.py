@@ -141,14 +141,14 @@ class Picture(Run):
   out: str | None = field(
     None, 'npz file to write: F, G, residuals, their quantiles, outliers'
   )
-  pixels: int = field(96, 'the picture is averaged down to such a side', low=8)
+  pixels: int = field(128, 'the picture is averaged down to such a side', low=8)
   observed: float = field(
     1.0, 'share of the pixels that is known', low=0, high=1, low_open=True
   )
   outliers: float = field(
     0.0, 'share of these that is black or white instead', low=0, high=1
   )
-  k: int = field(15, 'columns of the factors', low=1)
+  k: int = field(10, 'columns of the factors', low=1)
   eta: float = field(0.3, 'step size', low=0, low_open=True)
   level: float = field(
     0.4,
@@ -355,6 +355,7 @@ VARIANTS: Variants = {
     'a photograph from 40 % of its pixels, beside the nuclear norm',
     Picture(
       observed=0.4,
+      k=8,
       sweep={'method': ('least_squares', 'nuclear')},
     ),
   ),

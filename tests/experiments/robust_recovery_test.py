@@ -1,4 +1,4 @@
-"""Own data: files that are wrong are one line, files that are right come back."""
+"""Own data: a wrong file is one line, a right one comes back."""
 
 import dataclasses
 

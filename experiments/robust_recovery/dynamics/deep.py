@@ -190,6 +190,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
     x, y = np.array(sorted(escapes[depth])).T
     right.plot(x, y, 'o', ms=3, color=f'C{i}', label=f'$L={depth}$')
     x, y = np.array(sorted(laws[depth])).T
+    x, y = x[y > 0], y[y > 0]  # others begin beyond it
     right.plot(x, y, '--', color=f'C{i}', lw=1)
   right.set(xscale='log', yscale='log', xlabel=r'scale of the start $\alpha$')
   right.set_ylabel(r'steps until $\sigma_r$ is half there')

@@ -58,7 +58,7 @@ def pictures(config: Config, ds: Dataset) -> tuple[Any, str]:
   for method in config.axis('method'):
     found = recovered(config, ds, method)[0]
     shown.append((NAMES[method], np.clip(found.matrix, 0, 1)))
-  fig, axes = plotting.figure('double', ncols=len(shown), height=2.6)
+  fig, axes = plotting.figure('double', ncols=len(shown), height=1.9)
   for ax, (name, matrix) in zip(np.atleast_1d(axes), shown, strict=True):
     ax.imshow(matrix, cmap='gray', vmin=0, vmax=1, interpolation='nearest')
     ax.grid(False)
