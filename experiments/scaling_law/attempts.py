@@ -16,6 +16,7 @@ from framework.evidence.claims import (
 from framework.evidence.scaling import attempts
 from framework.evidence.scatter import quantile
 from framework.launch import Figures, Variant, hp_of, structure_of
+from framework.maths.double import in_double
 from framework.run.job import Arm
 from framework.system import logspaced
 
@@ -40,6 +41,7 @@ def times(config: Attempts) -> np.ndarray:
   return logspaced(config.steps, 10)
 
 
+@in_double
 def _exact(a: float, b: float, t: np.ndarray) -> np.ndarray:
   """Coverage of t tries at Beta problems."""
   return -np.expm1(np.asarray(scaling.coverage.beta_coverage(a, b, t)))

@@ -12,6 +12,7 @@ from framework.evidence.claims import Claim, at_most, untestable
 from framework.evidence.scaling.forms import OVERTRAIN
 from framework.evidence.scatter import quantile
 from framework.launch import Figures, Variant
+from framework.maths.double import in_double
 
 _PAPER = (
   'Gadre et al. 2024, "Language models scale reliably with over-training"'
@@ -19,6 +20,7 @@ _PAPER = (
 _NAMES = OVERTRAIN.names
 
 
+@in_double
 def expected_errors(config: Fit) -> tuple[np.ndarray, float]:
   """Deviations of the parameters, and of the held-out loss, to first order.
 

@@ -11,6 +11,7 @@ from configs.spectrum import Bandwidth
 from framework.evidence import lanes
 from framework.evidence.claims import Claim, at_least, at_most, untestable
 from framework.launch import Figures, Variant, hp_of
+from framework.maths.double import in_double
 from framework.run.job import Arm
 from framework.systems.spectrum import features
 
@@ -40,6 +41,7 @@ def times(config: Bandwidth) -> np.ndarray:
   )
 
 
+@in_double
 @functools.cache
 def _floors(points: int, values: tuple[tuple[float, float, float], ...]):
   x = jnp.linspace(-1, 1, points)

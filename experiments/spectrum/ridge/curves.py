@@ -15,6 +15,7 @@ from framework.evidence import lanes
 from framework.evidence.claims import Claim, at_most, untestable
 from framework.launch import Figures, Variant, hp_of
 from framework.maths import gaussian
+from framework.maths.double import in_double
 from framework.maths.kernels import kernels
 from framework.run.job import Arm
 from framework.system import linspaced
@@ -33,6 +34,7 @@ def _images(dataset: str, points: int) -> tuple[np.ndarray, np.ndarray]:
   return images.x_train, images.y_train
 
 
+@in_double
 @functools.cache
 def data(dataset: str, kernel: str, depth: int, points: int) -> parts.Data:
   """A kernel on images of norm 1, and centred labels of power 1."""
@@ -54,6 +56,7 @@ def data(dataset: str, kernel: str, depth: int, points: int) -> parts.Data:
   return parts.Data((K + K.T) / 2, y)
 
 
+@in_double
 @functools.cache
 def _spectrum(dataset: str, kernel: str, depth: int, points: int):
   found = parts.spectrum_of_data(data(dataset, kernel, depth, points))
@@ -78,6 +81,7 @@ def times(config: Curves) -> np.ndarray:
   return linspaced(config.steps, max(1, config.steps // 10))
 
 
+@in_double
 def predicted(
   config: Curves, dataset: str, kernel: str, n: np.ndarray, ridge: float
 ) -> np.ndarray:

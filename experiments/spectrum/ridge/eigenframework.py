@@ -12,6 +12,7 @@ from experiments.spectrum.reading import inside, last
 from framework.evidence import lanes
 from framework.evidence.claims import Claim, at_least, untestable
 from framework.launch import Figures, Variant, hp_of, structure_of
+from framework.maths.double import in_double
 from framework.run.job import Arm
 from framework.system import linspaced
 from framework.systems import spectrum as s
@@ -46,6 +47,7 @@ def times(config: Ridge) -> np.ndarray:
   return linspaced(config.steps, max(1, config.steps // 20))
 
 
+@in_double
 def _theory(config: Ridge, cells: np.ndarray) -> s.Risk:
   """Exact risks of cells (n, k, ridge, noise, alpha, beta)."""
 

@@ -11,11 +11,13 @@ from experiments.spectrum.ridge.tuning import PAPER, arm, times
 from framework.evidence import lanes
 from framework.evidence.claims import Claim, at_least, at_most, untestable
 from framework.launch import Figures, Variant
+from framework.maths.double import in_double
 from framework.systems import spectrum as s
 
 _AXES = ('n', 'k', 'noise', 'alpha', 'beta', 'relative_noise')
 
 
+@in_double
 def _law(alpha: float, beta: float, noise: float) -> float:
   return float(s.optimal_ratio(alpha, beta, noise))
 
@@ -145,7 +147,7 @@ def figures(config: Tuning, ds: Dataset) -> Figures:
           config.axis('beta'), values, 'o', color=color, label=f'α = {alpha:g}'
         )
         fine = np.linspace(1.02, 2.0, 60)
-        curve = np.asarray(s.optimal_ratio(alpha, fine, noise))
+        curve = np.array([_law(alpha, x, noise) for x in fine])
         plotting.law(ax, fine, curve, '')
       ax.set_ylim(-0.03, None)
     axes[0][0].set_ylabel('train over test risk, best ridge')

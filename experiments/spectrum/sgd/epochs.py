@@ -9,12 +9,14 @@ from experiments.spectrum.sgd import runs
 from framework.evidence import lanes
 from framework.evidence.claims import Claim, at_least, at_most, untestable
 from framework.launch import Figures, Variant
+from framework.maths.double import in_double
 from framework.systems import spectrum as s
 
 _AXES = ('data', 'noise', 'rows')
 _RISES, _STAYS = 1.3, 1.15  # expected rise that must show, that must not
 
 
+@in_double
 def early_stopped(config: Sgd, noise: float, rows: int, step: float) -> float:
   """The excess risk of epochs, roughly: that of the ridge δ = n/(ηt).
 

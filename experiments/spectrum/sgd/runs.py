@@ -8,6 +8,7 @@ import numpy as np
 
 from configs.spectrum import Sgd
 from framework.launch import hp_of, structure_of
+from framework.maths.double import in_double
 from framework.run.job import Arm
 from framework.system import logspaced
 from framework.systems import spectrum as s
@@ -45,6 +46,7 @@ def times(config: Sgd) -> np.ndarray:
   return logspaced(config.steps, config.records)
 
 
+@in_double
 def law(config: Sgd, steps: np.ndarray, **hp: float) -> np.ndarray:
   """The exact excess risk of one pass, whatever was recorded.
 

@@ -8,16 +8,24 @@ from experiments.spectrum.sgd import runs
 from framework.evidence import fits, lanes
 from framework.evidence.claims import Claim, equals, untestable, within
 from framework.launch import Figures, Variant
+from framework.maths.double import in_double
 from framework.systems import spectrum as s
 
 _AXES = ('alpha', 'beta')
 _SOURCE = 'derived: modes with ηλt < 1 are not learnt, and have that power'
 
 
+@in_double
 def _touched(config: Sgd, alpha: float) -> float:
   """2ηλT of the last kept mode: how far it is learnt at the end."""
   law = s.power_law(alpha, 2.0, config.modes, tail=config.tail)
   return float(2 * config.eta * config.steps * law.lam[-1] / s.trace(law))
+
+
+@in_double
+def _clock(config: Sgd, alpha: float) -> float:
+  """The step size η."""
+  return config.eta / float(s.trace(s.power_law(alpha, 2.0, 1000)))
 
 
 def claims(config: Sgd, ds: Dataset) -> list[Claim]:
@@ -51,7 +59,7 @@ def _claim(
     return untestable(*texts, why, **words)
   if touched <= 0.05 and config.tail:
     # SGD's own noise remembers 1/t^(1−1/α) of the past.
-    clock = config.eta / float(s.trace(s.power_law(alpha, 2.0, 1000)))
+    clock = _clock(config, alpha)
     relative = (clock * config.steps / 10) ** -(1 - 1 / alpha)
     return equals(
       *texts,

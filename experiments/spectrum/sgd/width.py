@@ -39,7 +39,11 @@ def _best(
   for width in sorted(config.axis('width')):
     where = t == budget // width
     row.append(lanes.lanes(whole, 'excess', width=width)[:, where].mean())
-  y, x = np.log(row), np.log2(sorted(config.axis('width')))
+  x = np.log2(sorted(config.axis('width')))
+  with np.errstate(invalid='ignore', divide='ignore'):
+    y = np.log(row)
+  if not np.isfinite(y).all():
+    return np.nan, np.nan, np.array(row)
   j = int(np.clip(np.argmin(y), 1, len(y) - 2))
   # The parabola through the lowest and its neighbours.
   a, b, c = np.polyfit(x[j - 1 : j + 2] - x[j], y[j - 1 : j + 2], 2)
@@ -73,8 +77,7 @@ def claims(config: Sgd, ds: Dataset) -> list[Claim]:
     if why:
       made.append(untestable(*texts, why, **words))
       continue
-    with np.errstate(invalid='ignore', divide='ignore'):
-      best = np.array([_best(own, part, c)[0] for c in some])
+    best = np.array([_best(own, part, c)[0] for c in some])
     slope = fits.line(np.log2(some), best).slope
     known = slope if np.isfinite(best).all() else np.nan
     made.append(
