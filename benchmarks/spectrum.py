@@ -123,7 +123,7 @@ def recursion(quick: bool) -> dict[str, Any]:
     'merged': spent(lambda t: merged(few, at(t))),
     'copy': spent(lambda t: copies(source, t)),
     'modes': modes,
-    'nodes': int(few.start.size),
+    'nodes': few.start.size,
     'bytes': 6 * 8 * modes,
   }
 

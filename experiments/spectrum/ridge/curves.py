@@ -91,6 +91,15 @@ def predicted(
   return np.asarray(law(jnp.asarray(n, float)))
 
 
+def _seen(
+  whole: Dataset, dataset: str, kernel: str, n: int, ridge: float
+) -> float:
+  """The mean test risk of all regressions of a cell."""
+  where = {'dataset': dataset, 'kernel': kernel, 'n': n, 'ridge': ridge}
+  here = {k: v for k, v in where.items() if k in whole.dims}
+  return float(whole['test'].sel(here).mean())
+
+
 def claims(config: Curves, ds: Dataset) -> list[Claim]:
   """Claims on each learning curve."""
   whole = lanes.prepared(config, last(ds), _AXES)
@@ -103,9 +112,7 @@ def claims(config: Curves, ds: Dataset) -> list[Claim]:
           config, dataset, kernel, np.array(config.axis('n')), ridge
         )
         for n, risk in zip(config.axis('n'), law, strict=True):
-          seen = lanes.lanes(
-            whole, 'test', dataset=dataset, kernel=kernel, n=n, ridge=ridge
-          ).mean()
+          seen = _seen(whole, dataset, kernel, n, ridge)
           off.append(abs(seen / risk - 1))
       texts = (
         f'curve.{dataset}.{kernel}',
@@ -147,12 +154,7 @@ def figures(config: Curves, ds: Dataset) -> Figures:
     for ax, dataset in zip(axes[0], sets, strict=True):
       ax.set(xscale='log', xlabel='samples $n$', title=dataset)
       for ridge, color in zip(ridges, colors, strict=True):
-        seen = [
-          lanes.lanes(
-            whole, 'test', dataset=dataset, kernel=kernel, n=n, ridge=ridge
-          ).mean()
-          for n in ns
-        ]
+        seen = [_seen(whole, dataset, kernel, n, ridge) for n in ns]
         ax.plot(ns, seen, 'o', ms=4, color=color, label=f'δ = {ridge:g}')
         fine = np.geomspace(ns[0], ns[-1], 40)
         first = dataset == sets[0] and ridge == ridges[0]

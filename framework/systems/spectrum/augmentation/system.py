@@ -153,6 +153,9 @@ def system(structure: Structure) -> System:
   basis = jnp.asarray(kernel.parities(s.d, kernel.level_of(s.d, s.k)), dtype)
   net = s.encoder(k=s.k, dtype=dtype)
 
+  def encode(params) -> Array:
+    return jnp.asarray(net.apply(params, grid))
+
   def sample(key, hp):
     del key
     mask, flip = (jnp.asarray(x, dtype) for x in (hp.mask, hp.flip))
@@ -164,12 +167,12 @@ def system(structure: Structure) -> System:
 
   def loss(params, problem, hp):
     del hp
-    return spectral_contrastive_loss(net.apply(params, grid), problem)
+    return spectral_contrastive_loss(encode(params), problem)
 
   train = descent(init_params, loss, lambda hp: s.rule(hp.lr))
 
   def observe(state, problem, hp):
-    phi = net.apply(state.params, grid)
+    phi = encode(state.params)
     top = kernel.eigenvalues(
       s.d, jnp.asarray(hp.mask, dtype), jnp.asarray(hp.flip, dtype)
     )[: s.k]
