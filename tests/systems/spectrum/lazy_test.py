@@ -1,0 +1,35 @@
+"""What a linear classifier makes of XOR clusters: it fits and learns nothing.
+
+After its first step the network on XOR clusters is nearly a linear classifier.
+The exact risk of linear regression says what that one can do.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from framework import rollout
+from framework.systems.clusters import xor
+from framework.systems.spectrum import krr_risk, ridge
+
+
+def test_a_linear_kernel_on_xor_clusters():
+  points, n = 800, 100
+  data = xor.xor_cluster(
+    jax.random.key(0), points, 500, 10.0, 0.0, 1.0, jnp.float64
+  )
+  x, y = np.asarray(data.x), np.asarray(data.labels.clean)
+  both = ridge.parts.Data(jnp.asarray(x @ x.T), jnp.asarray(y[:, None]))
+  spectrum = ridge.parts.spectrum_of_data(both)
+  # What a pool of so many points in R^500 shows of its labels by chance is
+  # spread over all directions: none of it is learnt from 100 of them.
+  hp = ridge.parts.PartHp(jnp.int32(n), jnp.asarray(1e-3))
+  system = ridge.parts.resampled(ridge.parts.PartStructure(n_max=n))
+  seen = jax.jit(
+    lambda key: rollout(system, key, hp, jnp.array([10]), both)[1]
+  )(jax.random.key(1))
+  predicted = krr_risk(spectrum, 0.0, n, 1e-3)
+  assert seen['train'][0] < 1e-6  # it interpolates
+  assert seen['test'][0] > 1.0  # and is worse than saying nothing
+  assert predicted.test > 1.0
+  np.testing.assert_allclose(seen['test'][0], predicted.test, rtol=0.1, atol=0)
