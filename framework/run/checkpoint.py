@@ -10,7 +10,8 @@ is told from a damaged one.
 Leaves are stored by number: by name, `{'a.b': x}` and `{'a': {'b': x}}` would
 be one file. Those without entries are not stored. In a bucket there are no
 folders to rename, and orbax needs a hundred requests for one checkpoint: there
-it is one object (`bucket.Saved`), under the same digests.
+it is one object (`bucket.Saved`), under the same digests. On a disk large
+leaves lie in blocks, each once for all checkpoints that have it (`blocks`).
 
 This is the only file that imports orbax.
 """
@@ -29,6 +30,7 @@ from etils import epath
 from jaxtyping import PyTree
 
 from framework.run import bucket
+from framework.run.blocks import Blocks
 
 __all__ = ['CheckpointError', 'Checkpoints', 'Restored', 'digest', 'to_host']
 
@@ -132,11 +134,14 @@ class Checkpoints:
       raise ValueError(f'keep is {keep}, expected an integer >= 1')
     self._directory = bucket.place(directory)
     self._stored: bucket.Saved | _Orbax
+    self._blocks: Blocks | None = None  # in a bucket a checkpoint is one object
     if bucket.remote(directory):
       self._stored = bucket.Saved(self._directory, keep)
     else:
       self._directory = self._directory.absolute()  # as orbax wants it
       self._stored = _Orbax(self._directory, keep)
+      name = self._directory.name + '.blocks'
+      self._blocks = Blocks(self._directory.with_name(name))
 
   def steps(self) -> list[int]:
     """The steps that can be restored, and the one being written, sorted."""
@@ -157,10 +162,32 @@ class Checkpoints:
       return  # the same step of the same run: the same bits
     host = to_host(tree)
     facts = {'digest': digest(host), 'leaves': _described(tree), **meta}
+    leaves = _numbered(host)
+    if self._blocks:
+      with _told(f'checkpoint {step}'):
+        leaves, names = self._blocks.put(leaves, not jax.process_index())
+        leaves = leaves or {'none': np.zeros(1)}
+      if names:
+        facts['blocks'] = names
+        self._collect(names)
     facts = json.loads(json.dumps(facts))  # as it will be read
     facts = {'seal': _seal(facts), **facts}
     with _told(f'checkpoint {step}'):
-      self._stored.save(step, _numbered(host), facts)
+      self._stored.save(step, leaves, facts)
+
+  def _collect(self, names: Mapping[str, list[str]]) -> None:
+    """Removes blocks of checkpoints that are gone, but for damaged ones."""
+    aside = self._directory.with_name(self._directory.name + '.damaged')
+    if jax.process_index() or aside.exists() or not self._blocks:
+      return
+    self.wait()  # the one that is being written is not there yet
+    kept = [self.meta(s).get('blocks', {}) for s in self._stored.steps()]
+    self._blocks.keep(
+      block
+      for table in (names, *kept)
+      for blocks in table.values()
+      for block in blocks
+    )
 
   def meta(self, step: int) -> dict[str, Any]:
     """The JSON facts of a step, unverified."""
@@ -190,7 +217,9 @@ class Checkpoints:
         expected, stored = _described(shapes), meta.pop('leaves', None)
         if stored is not None and stored != expected:
           raise CheckpointError(_other_program(step, stored, expected))
-        tree = self._read(step, shapes, numbered=stored is not None)
+        tree = self._read(
+          step, shapes, stored is not None, meta.pop('blocks', {})
+        )
         known = {digest(tree)} if stored else {digest(tree), _old_digest(tree)}
         if meta.pop('digest') not in known:
           raise ValueError('its digest does not match its content')
@@ -208,13 +237,23 @@ class Checkpoints:
         )
     return None
 
-  def _read(self, step: int, shapes: PyTree, numbered: bool) -> PyTree:
+  def _read(
+    self, step: int, shapes: PyTree, numbered: bool, blocks: Mapping
+  ) -> PyTree:
     """The leaves of a step as numpy arrays, unverified."""
     host = jax.tree.map(_host_zeros, shapes)
     wanted = _numbered(host) if numbered else host
+    if blocks:
+      like, wanted = (
+        wanted,
+        {name: x for name, x in wanted.items() if name not in blocks}
+        or {'none': np.zeros(1)},
+      )
     found = self._stored.read(step, wanted)
     if not numbered:
       return found
+    if blocks and self._blocks:
+      found = {**found, **self._blocks.get(blocks, like)}
     leaves, structure = jax.tree.flatten(host)
     leaves = [found.get(_number(i), x) for i, x in enumerate(leaves)]
     return jax.tree.unflatten(structure, leaves)

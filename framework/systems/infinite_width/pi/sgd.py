@@ -22,7 +22,16 @@ from framework.systems.infinite_width.pi import rows as rows_lib
 from framework.systems.infinite_width.pi.gradient import Gradient
 from framework.systems.infinite_width.pi.net import ONES, Multipliers, Net
 
-__all__ = ['Rates', 'State', 'begin', 'grow', 'step', 'update', 'work']
+__all__ = [
+  'Rates',
+  'State',
+  'begin',
+  'grow',
+  'spread',
+  'step',
+  'update',
+  'work',
+]
 
 
 class Rates(NamedTuple):
@@ -106,6 +115,41 @@ def grow(state: State, batch: int, factor: int = 2) -> State:
   ]
   layers = [a + b for a, b in zip(state.net.layers, more, strict=True)]
   return state._replace(net=state.net._replace(layers=tuple(layers)))
+
+
+def spread(state: State, mesh: jax.sharding.Mesh) -> State:
+  """The same network with the blocks of its rows over devices.
+
+  Products with rows are then sums over devices, which the compiler puts in; a
+  step keeps the rows where they are.
+
+  Args:
+    state: A network in training, begun with `spread` a multiple of the devices.
+    mesh: Of one axis.
+
+  Returns:
+    The state, laid out; what is not rows is on every device.
+
+  Raises:
+    ValueError: If a segment has not as many blocks.
+  """
+  (axis,), count = mesh.axis_names, mesh.devices.size
+  split = jax.NamedSharding(mesh, jax.P(axis))
+  whole = jax.NamedSharding(mesh, jax.P())
+  layers = []
+  for start, *grown in state.net.layers:
+    blocks = [rows.c.shape[0] for rows in grown]
+    if any(S % count for S in blocks):
+      raise ValueError(
+        f'segments have {blocks} blocks, expected multiples of the {count} '
+        'devices: begin with spread'
+      )
+    laid = [jax.device_put(rows, split) for rows in grown]
+    layers.append((jax.device_put(start, whole), *laid))
+  rest = jax.device_put(
+    state._replace(net=state.net._replace(layers=())), whole
+  )
+  return rest._replace(net=rest.net._replace(layers=tuple(layers)))
 
 
 def step(

@@ -50,9 +50,7 @@ def test_rows_of_a_gradient_descend_the_loss():
     grads = gradient.gradient(phi, state.net, x, loss, alphas)
     square = sum(n**2 for n in jax.tree.leaves(gradient.norms(phi, grads)))
     after = sgd.update(phi, state, grads, sgd.Rates(lr))
-    f, moved = (
-      net.apply(phi, n, x, alphas) for n in (state.net, after.net)
-    )
+    f, moved = (net.apply(phi, n, x, alphas) for n in (state.net, after.net))
     return (loss(f) - loss(moved)) / lr, square
 
   found, want = change(1e-6)
@@ -81,11 +79,11 @@ def test_one_line_for_what_cannot_be_built():
     pi.limit(rule=lambda hp: None)
   with pytest.raises(ValueError, match='normalised is True, expected False'):
     pi.limit(phi=gaussian.transform('erf'), normalised=True)
-  with pytest.raises(ValueError, match='activation is .tanh., expected one'):
+  with pytest.raises(ValueError, match='expected one of relu'):
     gaussian.transform('tanh')
   with pytest.raises(ValueError, match='width is 3, expected at least'):
     pi.pinet(3, rank=4)
-  with pytest.raises(ValueError, match='kernel is .gp., expected ntk or nngp'):
+  with pytest.raises(ValueError, match='expected ntk or nngp'):
     pi.kernel('gp')
   with pytest.raises(ValueError, match='GB of memory: fewer steps'):
     sizes = pi.Sizes(2, 1000, 10**9, jnp.float32)
