@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+from collections import Counter
 
 import pytest
 
@@ -42,9 +43,9 @@ def test_claims_of_made_up_records(name, variant):
       study, adversary.made_up(study, fill, seed)
     )
     for fill in adversary.FILLS
-    for seed in range(2 if fill in ('stuck', 'random') else 1)
+    for seed in range({'stuck': 2, 'random': 4}.get(fill, 1))
   }
-  untestable = None
+  untestable, lucky = None, Counter()
   for (fill, seed), claims in made.items():
     where = f'{fill} records, seed {seed}'
     if fill in ('nan', 'first'):
@@ -54,9 +55,14 @@ def test_claims_of_made_up_records(name, variant):
     assert headlines, 'no claim is a headline'
     if fill in ('stuck', 'random'):
       holding = [c for c in headlines if c.verdict == 'holds']
-      assert not holding, f'{where}: {tell(holding)}'
-      assert any(c.verdict == 'fails' for c in headlines), tell(headlines)
+      if fill == 'random':
+        # An order among a few runs comes up by chance, though not often.
+        lucky.update(c.id for c in holding)
+      else:
+        assert not holding, f'{where}: {tell(holding)}'
+        assert any(c.verdict == 'fails' for c in headlines), tell(headlines)
     # The setting decides what can be tested, not what came out.
     found = {c.id for c in claims if c.verdict == 'not testable'}
     untestable = found if untestable is None else untestable
     assert found == untestable, f'{where}: {found ^ untestable}'
+  assert all(times <= 1 for times in lucky.values()), lucky
