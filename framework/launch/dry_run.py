@@ -12,6 +12,7 @@ from framework.launch.study import Study
 from framework.run import layouts, sweep
 from framework.run import plan as plan_lib
 from framework.run.plan import bytes_text as text
+from framework.run.progress import duration
 from framework.run.runner import Options
 
 __all__ = ['dry_run']
@@ -38,6 +39,7 @@ def dry_run(study: Study, options: Options, devices: Sequence[Any]) -> None:
     f'{len(job.arms)} programs, T = {layout.times[-1]}, '
     f'{len(layout.times)} records'
   )
+  total = 0.0
   for setting, arm in zip(layout.structures, job.arms, strict=True):
     hp = sweep.points(arm.hp, layout.hp)
     size = plan_lib.sizes(arm.system, hp, arm.data)
@@ -72,12 +74,25 @@ def dry_run(study: Study, options: Options, devices: Sequence[Any]) -> None:
       size, layout.points, devices, options.model_devices
     )
     print(f'  lanes that fit      {fit}')
-    _cost(arm, hp, plan, options, devices)
+    calls = -(-len(layout.seeds) // plan.seeds) * -(
+      -layout.points // plan.points
+    )
+    step = _cost(arm, hp, plan, options, devices, layout.times[-1])
+    if step:
+      seconds = calls * layout.times[-1] * step
+      total += seconds
+      print(f'  all steps, about    {duration(seconds)}')
+  if total:
+    print(f'\nall steps take about {duration(total)}; compiling is extra')
   layouts.check_memory(job, devices)
 
 
-def _cost(arm, hp, plan, options, devices) -> None:
-  """Compiles the main program and says what the compiler says of it."""
+def _cost(arm, hp, plan, options, devices, last: int) -> float:
+  """Compiles the main program and says what the compiler says of it.
+
+  Returns:
+    Seconds a step of all lanes of a call, 0 for devices that are not here.
+  """
   block = jax.tree.map(
     lambda x: np.resize(x, plan.points) if np.ndim(x) else x, hp
   )
@@ -87,7 +102,8 @@ def _cost(arm, hp, plan, options, devices) -> None:
   stops = np.zeros(options.chunk_stops, np.int32)
   began = time.monotonic()
   start = program.start.lower(keys, block, data)
-  problem, lanes = _shapes(start.out_info, start.compile().output_shardings)
+  begin = start.compile()
+  problem, lanes = _shapes(start.out_info, begin.output_shardings)
   compiled = program.advance.lower(
     keys, problem, block, lanes, np.int32(0), stops, stops.astype(bool)
   ).compile()
@@ -100,6 +116,23 @@ def _cost(arm, hp, plan, options, devices) -> None:
     print(f'  temporaries         {text(memory.temp_size_in_bytes)}')
   if 'flops' in cost:
     print(f'  flops               {cost["flops"]:.3g} (each loop body once)')
+  if not set(devices) <= set(jax.devices()):
+    return 0.0
+  keys = program.seed_keys(range(plan.seeds))
+  problem, lanes = begin(keys, block, program.place(arm.data))
+  t, count, quiet = 0, 1, np.zeros(options.chunk_stops, bool)
+  while True:
+    count = min(count, last - t)
+    stops = np.full(options.chunk_stops, t + count, np.int32)
+    began = time.monotonic()
+    lanes, _ = compiled(keys, problem, block, lanes, np.int32(t), stops, quiet)
+    jax.block_until_ready(lanes)
+    seconds = time.monotonic() - began
+    t += count
+    # The first call says more of itself than of its step.
+    if (seconds > 0.3 and t > 1) or t >= last:
+      return seconds / count
+    count *= 4
 
 
 def _shapes(tree: Any, shardings: Any) -> Any:
