@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from framework.checks import check_sizes
-from framework.maths import draws
+from framework.maths import draws, linalg
 from framework.system import System
 from framework.systems.spectrum import spectra
 from framework.systems.spectrum.spectra import Spectrum
@@ -157,8 +157,8 @@ def fit(
   phi = scaled @ g.T
   kernel = jnp.asarray(hp.k) <= 0
   gram = jnp.where(kernel, scaled @ scaled.T, phi @ phi.T)
-  lower = jnp.linalg.cholesky(gram + ridge * jnp.eye(s.n_max, dtype=dtype))
-  dual = jax.scipy.linalg.cho_solve((lower, True), y)
+  eye = jnp.eye(s.n_max, dtype=dtype)
+  dual = linalg.solve_spd(gram + ridge * eye, y[:, None])[:, 0]
   back = jnp.where(kernel, scaled.T @ dual, (phi.T @ dual) @ g)
   test = jnp.sum((v - root * back) ** 2) + variance
   # The residual of ridge regression is δ times its dual coefficients.
