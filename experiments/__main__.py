@@ -17,6 +17,7 @@ EXPERIMENTS = (
   'attention_svm',
   'mup_transfer',
   'infinite_width',
+  'pi_limit',
   'spectrum',
   'scaling_law',
 )

@@ -17,6 +17,10 @@ SMOOTH = {
   'sin': (np.sin, np.cos),
   'exp': (np.exp, np.exp),
   'identity': (lambda z: z, np.ones_like),
+  'gelu': (
+    lambda z: z * special.ndtr(z),
+    lambda z: special.ndtr(z) + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi),
+  ),
 }
 
 
@@ -69,7 +73,7 @@ def test_relu_is_safe_at_the_ends():
     near(relu.V_dot(s, t, k), V_dot, 1e-15)
     for f in (relu.V, relu.V_dot):
       assert jnp.isfinite(jax.grad(f, 2)(s, t, k))
-  assert set(SMOOTH) | {'relu'} <= set(TRANSFORMS)
+  assert set(SMOOTH) | {'relu', 'gelu_tanh'} == set(TRANSFORMS)
 
 
 SMALL, LARGE = 1e-25, 1e25  # float32 holds neither square
@@ -105,6 +109,26 @@ def test_erf_of_any_variances_that_fit(s, t):
   # On the diagonal it is that largest value.
   if s == t:
     np.testing.assert_allclose(erf.V_dot(*args), most, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize('s, t', [(1e9, 1e9), (1e25, 1e20)])
+def test_gelu_of_any_variances_that_fit(s, t):
+  """That of a ReLU, once variances are large."""
+  gelu, relu = transform('gelu'), transform('relu')
+  for q in (0.0, 0.5, 0.999, 1.0):
+    args = [jnp.asarray(x, jnp.float32) for x in (s, t, q * np.sqrt(s * t))]
+    for mine, want in ((gelu.V, relu.V), (gelu.V_dot, relu.V_dot)):
+      np.testing.assert_allclose(mine(*args), want(*args), rtol=1e-3, atol=0)
+    assert jnp.isfinite(jnp.stack(jax.grad(gelu.V, (0, 1, 2))(*args))).all()
+
+
+def test_the_approximate_gelu_is_an_expectation_by_quadrature():
+  """Variances of 3 are good to 1e-9, of 9 to 1e-6; not the exact one."""
+  found, exact = transform('gelu_tanh'), transform('gelu')
+  for s, t, k, atol in ((0.5, 0.4, 0.3, 1e-12), (3.0, 2.0, 2.2, 1e-9)):
+    want = gauss_hermite(lambda z: np.asarray(found.phi(z)), s, t, k, 200)
+    near(found.V(s, t, k), want, atol)
+    assert 1e-6 < abs(found.V(s, t, k) - exact.V(s, t, k)) < 1e-3
 
 
 @pytest.mark.parametrize('s, t', [(300.0, 280.0), (1e6, 1e6), (3e30, 3e30)])
