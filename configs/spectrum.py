@@ -140,7 +140,7 @@ class Masking(Run):
 
   target: str = field(
     'low',
-    'degrees of the target on the cube: up to 2, or all of them',
+    'the target on the cube: degrees up to 2, or a product over coordinates',
     choices=('low', 'all'),
   )
   d: int = field(10, 'coordinates of the cube', low=3, high=14)

@@ -6,6 +6,7 @@ target of low degree loses nothing; a fixed ridge, or a target of all degrees,
 makes a U.
 """
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -40,11 +41,16 @@ class Hp(NamedTuple):
 
 
 def powers(config: Masking) -> np.ndarray:
-  """Power of the target at each degree."""
-  degrees = 3 if config.target == 'low' else config.d + 1
-  out = np.zeros(config.d + 1)
-  out[:degrees] = 1 / degrees
-  return out
+  """Power of the target at each degree.
+
+  Low: a third each at 0, 1 and 2. All: that of the product Π (1 + x_j/√2), whose
+  power on a parity is 2^−degree.
+  """
+  if config.target == 'low':
+    return np.array([1 / 3] * 3 + [0.0] * (config.d - 2))
+  degrees = np.arange(config.d + 1)
+  out = np.array([math.comb(config.d, s) for s in degrees]) / 2.0**degrees
+  return out / out.sum()
 
 
 def arm(config: Masking) -> Arm:
@@ -175,7 +181,7 @@ def figures(config: Masking, ds: Dataset) -> Figures:
   whole = lanes.prepared(own, part, _AXES)
   masks, flip = sorted(own.axis('mask')), own.axis('flip')[0]
   targets = own.axis('target')
-  names = {'low': 'degrees up to 2', 'all': 'all degrees'}
+  names = {'low': 'degrees up to 2', 'all': 'a product: all degrees'}
   with plotting.style():
     fig, axes = plotting.figure(
       'double', ncols=len(targets), sharey=True, squeeze=False
