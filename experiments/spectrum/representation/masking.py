@@ -43,8 +43,8 @@ class Hp(NamedTuple):
 def powers(config: Masking) -> np.ndarray:
   """Power of the target at each degree.
 
-  Low: a third each at 0, 1 and 2. All: that of the product Π (1 + x_j/√2), whose
-  power on a parity is 2^−degree.
+  Low: a third each at 0, 1 and 2. All: that of the product Π (1 + x_j/√2),
+  whose power on a parity is 2^−degree.
   """
   if config.target == 'low':
     return np.array([1 / 3] * 3 + [0.0] * (config.d - 2))

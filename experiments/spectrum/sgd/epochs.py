@@ -1,5 +1,6 @@
 """One pass falls where epochs on few samples rise."""
 
+import jax
 import numpy as np
 from xarray import Dataset
 
@@ -16,6 +17,9 @@ _AXES = ('data', 'noise', 'rows')
 _RISES, _STAYS = 1.3, 1.15  # expected rise that must show, that must not
 
 
+_risk = jax.jit(lambda *args: s.krr_risk(*args).test)
+
+
 @in_double
 def early_stopped(config: Sgd, noise: float, rows: int, step: float) -> float:
   """The excess risk of epochs, roughly: that of the ridge δ = n/(ηt).
@@ -25,7 +29,7 @@ def early_stopped(config: Sgd, noise: float, rows: int, step: float) -> float:
   """
   law = s.power_law(config.alpha, config.beta, config.modes, tail=False)
   ridge = rows * s.trace(law) / (config.eta * step) if step < np.inf else 0.0
-  return float(s.krr_risk(law, noise, rows, ridge).test) - noise
+  return float(_risk(law, noise, float(rows), ridge)) - noise
 
 
 def claims(config: Sgd, ds: Dataset) -> list[Claim]:
