@@ -19,7 +19,7 @@ from framework.evidence import claims as claims_lib
 from framework.evidence.claims import Claim
 from framework.launch import log, report
 from framework.launch.experiment import Experiment, Figures, check, job_of
-from framework.run import bucket, environment, results, runner
+from framework.run import bucket, environment, layouts, results, runner
 from framework.run.job import Job
 from framework.run.layouts import agree
 from framework.run.plan import Plan
@@ -138,11 +138,14 @@ class Study:
     Raises:
       ConfigError: If a setting cannot be built.
       WorkdirError: If the work directory holds another run, or is in use.
+      DoesNotFit: If there is not enough memory; nothing is left behind of a
+        run that has computed nothing.
       OSError: If the disk fails.
     """
     job = self.job
     first = jax.process_index() == 0
     with self._precision():
+      layouts.check_memory(job)
       here = environment.identity()
     resumed = first and self.place.claim(
       report.identity(self.experiment, self.config),
@@ -157,10 +160,16 @@ class Study:
         told(f'already done: the results in {self.path} are used')
         return _outcome(before or self.place.read('run.json'))
       told(f'{"resuming" if resumed else "running"} in {self.path}')
-      with self._log(), self._precision():
-        return self._compute(
-          job, before, progress, options or Options(), stop, argv
-        )
+      try:
+        with self._log(), self._precision():
+          return self._compute(
+            job, before, progress, options or Options(), stop, argv
+          )
+      except layouts.DoesNotFit:
+        # Not one chunk of records and no checkpoint: nothing to come back to.
+        if first and not resumed and not results.chunks(self.path):
+          self.place.discard()
+        raise
     finally:
       self.place.unlock()
 

@@ -23,6 +23,7 @@ from jaxtyping import PyTree
 
 from framework.run import bucket, layouts, results, sweep
 from framework.run import job as job_lib
+from framework.run import plan as plan_lib
 from framework.run.checkpoint import Checkpoints, to_host
 from framework.run.job import Arm, Job, Options, Unit
 from framework.run.layouts import agree
@@ -103,6 +104,12 @@ def next_chunk(
   )
 
 
+def _exhausted(error: Exception) -> bool:
+  """Whether memory ran out: devices and hosts say it each in their words."""
+  said = 'RESOURCE_EXHAUSTED', 'Out of memory', 'out of memory', 'bad_alloc'
+  return isinstance(error, MemoryError) or any(w in str(error) for w in said)
+
+
 class _Run:
   """One call of `run`: what its methods share."""
 
@@ -152,11 +159,11 @@ class _Run:
         here = restored if index == meta['unit'] else None
         try:
           status = self.advance(index, units[index], here)
-        except jax.errors.JaxRuntimeError as error:
-          if 'RESOURCE_EXHAUSTED' not in str(error):
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+          if not _exhausted(error):
             raise
           if not self.shrink(index, units, here):
-            raise
+            raise self.too_large(units[index]) from error
           units = job_lib.units(self.layout, self.plans)
           continue
         index += 1
@@ -278,6 +285,18 @@ class _Run:
     )
     self.plans[structure], self._made = new, None
     return True
+
+  def too_large(self, unit: Unit) -> layouts.DoesNotFit:
+    """Says how far a program got that there is no memory for."""
+    plan = self.plans[unit.structure]
+    setting = self.layout.structures[unit.structure]
+    named = ' '.join(f'{k}={v}' for k, v in setting.items())
+    there = plan_lib.bytes_text(plan_lib.memory(jax.devices()))
+    fewer = 'fewer --lanes_per_call or ' if plan.lanes > 1 else ''
+    return layouts.DoesNotFit(
+      f'{named}{": " if named else ""}out of memory ({there}) at {plan.lanes} '
+      f'lanes a call: try {fewer}a smaller problem; --dry_run tells its bytes'
+    )
 
   def choose(self, structure: int, lanes: int) -> Plan:
     """The layout of a setting with at most so many lanes a call."""

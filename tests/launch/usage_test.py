@@ -132,11 +132,12 @@ def test_what_is_right_arrives():
     ('--config.alhpa=1', 'did you mean config.alpha?'),
     ('--batching=foo', 'flag --batching=foo'),
     ('--config.target=/nonexistent.npy', "got '/nonexistent.npy'"),
+    ('--config.n=99999 --sweep=k=3', 'a lane needs 74.5 GiB (problem 74.5'),
   ],
 )
 def test_a_process_says_it_and_exits_2(tmp_path, word, wanted):
   done = subprocess.run(
-    [sys.executable, '-m', 'experiments.matrix_sensing', word],
+    [sys.executable, '-m', 'experiments.matrix_sensing', *word.split()],
     cwd=tmp_path,
     env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)},
     capture_output=True,

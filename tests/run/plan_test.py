@@ -1,3 +1,7 @@
+import os
+import pathlib
+import subprocess
+import sys
 import types
 
 import hypothesis.strategies as st
@@ -220,3 +224,45 @@ def test_constants_are_shared():
     lambda key, hp: (outside, 2 * outside, 1.0), *toy.linear(3)[1:]
   )
   assert lib.dependence(system, toy.LinearHp(), None) == (NEITHER,) * 3
+
+
+def test_a_lane_that_fits_nowhere_is_told():
+  devices = jax.devices()[:1]
+  there = lib.memory(devices)
+  half = int(there // 2)
+  assert not lib.shortfall(Sizes(half // 4, 8, half // 2, 0, 0), devices)
+  told = lib.shortfall(Sizes(half, 8, half, 0, half), devices)
+  assert told.startswith(f'a lane needs {lib.bytes_text(4 * half)} (problem')
+  assert told.endswith(f'there are {lib.bytes_text(there)} on this host')
+
+
+def test_a_container_bounds_memory(monkeypatch, tmp_path):
+  bound, free = tmp_path / 'memory.max', tmp_path / 'unbounded'
+  bound.write_text('123456789\n')
+  free.write_text('max\n')
+  monkeypatch.setattr(lib, '_CGROUPS', (bound, free, tmp_path / 'none'))
+  assert lib.memory(jax.devices()) == 123456789
+
+
+def test_ulimit_bounds_memory():
+  """Less what the process has taken already."""
+  code = """
+import resource
+import jax
+from framework.run import plan
+before = plan.memory(jax.devices())
+bound = 1 << 36
+resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+after = plan.memory(jax.devices())
+assert 0 < after < bound and after <= before, (before, after)
+resource.setrlimit(resource.RLIMIT_AS, (1 << 33, bound))
+assert plan.memory(jax.devices()) < 1 << 33
+"""
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=pathlib.Path(lib.__file__).parents[2],
+    env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from framework.run import results, runner, sweep
+from framework.run import layouts, results, runner, sweep
 from framework.run.runner import next_chunk
 from framework.system import rollout
 from tests import compiling, toy
@@ -247,7 +247,7 @@ def test_what_does_not_fit_is_split(tmp_path, monkeypatch, caplog):
 
 def test_what_can_never_fit_is_said(tmp_path, monkeypatch):
   monkeypatch.setattr(sweep, 'Program', exhausted_beyond(0))
-  with pytest.raises(jax.errors.JaxRuntimeError, match='RESOURCE_EXHAUSTED'):
+  with pytest.raises(layouts.DoesNotFit, match='at 1 lanes a call'):
     jobs.go(jobs.small_job(), tmp_path)
 
 
