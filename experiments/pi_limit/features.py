@@ -18,7 +18,14 @@ from framework.launch import Figures, Variant
 if TYPE_CHECKING:
   from xarray import Dataset
 
-__all__ = ['COLORS', 'VARIANT', 'curves', 'scatter', 'untrained']
+__all__ = [
+  'COLORS',
+  'VARIANT',
+  'curves',
+  'scatter',
+  'untrained',
+  'was_trained',
+]
 
 _SOURCE = 'Yang, Santacroce, Hu 2022: π-limits learn features, kernels do not'
 COLORS = {
@@ -111,12 +118,12 @@ def _above(c: Train, ds: 'Dataset', text: str) -> list[Claim]:
   kernels = [m for m in _KERNELS if m in c.axis('model')]
   best = np.max([_end(ds, 'test_accuracy', m) for m in kernels], 0)
   aligned = lanes.lanes(ds, 'alignment', model='limit')
-  # Neither is evidence unless both the limit was trained and kernels were not.
-  trained = np.where(limit[:, -1] != limit[:, 0], 1.0, np.nan)
+  # Neither is evidence unless the limit was trained and kernels were not.
+  trained = was_trained(ds)
   still = _still(c, ds)
   values = (
     (limit[:, -1] - best) * trained * still,
-    (limit[:, -1] - limit[:, 0]) * still,
+    (limit[:, -1] - limit[:, 0]) * trained * still,
     (aligned[:, -1] - aligned[:, 0]) * trained,
   )
   bounds = allowed, allowed, 0.05
@@ -137,6 +144,15 @@ def _above(c: Train, ds: 'Dataset', text: str) -> list[Claim]:
       ways, bounds, values, [w[0] for w in ways], strict=True
     )
   ]
+
+
+def was_trained(ds: 'Dataset') -> np.ndarray:
+  """1 for a lane of the limit whose rows grow from record to record, else NaN.
+
+  Its multiply-adds are what a run has computed: they tell it from numbers.
+  """
+  work = lanes.lanes(ds, 'work', model='limit')
+  return np.where(np.all(np.diff(work, axis=1) > 0, 1), 1.0, np.nan)
 
 
 def _still(c: Train, ds: 'Dataset') -> float:

@@ -134,8 +134,11 @@ def _gain(c: Maml, ds: 'Dataset', text: str) -> list[Claim]:
     if model in c.axis('model'):
       kernel = lanes.lanes(ds, 'accuracy', model=model)
       start = np.maximum(start, kernel[:, 0])
-  # It is by a smaller loss that accuracy is learnt.
-  gain = np.where(loss[:, -1] < loss[:, 0], found[:, -1] - start, np.nan)
+  # It is by a smaller loss that accuracy is learnt, from the first record on.
+  falls = np.all(loss[:, 1:] < loss[:, :1], 1) & np.all(
+    found[:, 1:] > found[:, :1], 1
+  )
+  gain = np.where(falls, found[:, -1] - start, np.nan)
   return [
     at_least(
       *what,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs.pi_limit import Train
-from experiments.pi_limit.features import curves, scatter
+from experiments.pi_limit.features import curves, scatter, was_trained
 from experiments.pi_limit.runs import NAMES, arm, times
 from framework.evidence import lanes
 from framework.evidence.claims import (
@@ -71,12 +71,11 @@ def _learnt(c: Train, ds: 'Dataset', text: str) -> list[Claim]:
     reason = f'needs an epoch, there are {epochs:.2g}, and η > 0'
   if reason:
     return [untestable(*what, reason, **how)]
-  own = ds if 'model' not in ds.dims else ds.sel(model='limit')
-  accuracy = lanes.lanes(own, 'test_accuracy')
-  aligned = lanes.lanes(own, 'alignment')
+  accuracy = lanes.lanes(ds, 'test_accuracy', model='limit')
+  aligned = lanes.lanes(ds, 'alignment', model='limit')
   gain = np.where(
     aligned[:, -1] > aligned[:, 0], accuracy[:, -1] - accuracy[:, 0], np.nan
-  )
+  ) * was_trained(ds)
   return [
     at_least(
       *what,
@@ -163,7 +162,7 @@ def transfer_claims(config: Train, ds: 'Dataset') -> list[Claim]:
       continue
     found = lanes.lanes(part, 'transfer', model='limit')
     source = lanes.lanes(part, 'test_accuracy', model='limit')
-    trained = np.where(source[:, -1] > source[:, 0], 1.0, np.nan)
+    trained = np.where(source[:, -1] > source[:, 0], was_trained(part), np.nan)
     made.append(
       at_least(
         *what,

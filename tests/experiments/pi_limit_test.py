@@ -32,6 +32,7 @@ def separated(data):
   """The limit learns, kernels stay, the net is where the limit is."""
   accuracy, aligned = data['test_accuracy'], data['alignment']
   accuracy.loc[{'model': 'ntk'}] = 0.7
+  data['work'].loc[{'model': 'limit'}] = np.arange(data.sizes['time'])
   for model in ('limit', 'pinet'):
     accuracy.loc[{'model': model}] = np.linspace(0.5, 0.97, data.sizes['time'])
     aligned.loc[{'model': model}] = np.linspace(0.0, 0.7, data.sizes['time'])
