@@ -16,13 +16,13 @@ References:
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-__all__ = ['State', 'begin', 'covariance', 'minimise', 'step']
+__all__ = ['State', 'begin', 'covariance', 'huge', 'minimise', 'step']
 
 Residual = Callable[[Float[Array, ' p']], Float[Array, ' n']]
 _FIRST, _LEAST, _MOST = 1e-3, 1e-22, 1e12  # damping
@@ -32,7 +32,7 @@ class State(NamedTuple):
   """Where the search is."""
 
   theta: Float[Array, ' p']
-  sse: Float[Array, '']  # ‖r‖²; infinite where r is not finite
+  sse: Float[Array, '']  # ‖r‖²; `huge` where r is not finite
   damping: Float[Array, '']  # μ
   raised: Float[Array, '']  # factor by which a refused step raises it
   fell: Float[Array, '']  # relative fall of ‖r‖² at the last step made
@@ -54,13 +54,23 @@ def begin(residual: Residual, start: Float[Array, ' p']) -> State:
     _sse(residual(start)),
     jnp.asarray(_FIRST, dtype),
     jnp.asarray(2, dtype),
-    jnp.asarray(jnp.inf, dtype),
+    jnp.ones((), dtype),
   )
 
 
+def huge(dtype: Any) -> float:
+  """The sum of squares of what is not finite.
+
+  >>> huge(jnp.float32) > 1e18
+  True
+  """
+  return float(jnp.finfo(dtype).max) ** 0.5
+
+
 def _sse(r: Array) -> Array:
-  total = jnp.sum(r * r)
-  return jnp.where(jnp.isfinite(total), total, jnp.inf).astype(r.dtype)
+  total, most = jnp.sum(r * r), huge(r.dtype)
+  # Not above, nor infinite: the state of a run is made of numbers.
+  return jnp.where(total < most, total, most).astype(r.dtype)
 
 
 def _jacobian(residual: Residual, theta: Array) -> tuple[Array, list[Array]]:
@@ -126,7 +136,7 @@ def step(residual: Residual, state: State) -> State:
   theta, sse, damping, raised, fell = state
   r, columns = _jacobian(residual, theta)
   # Where r is not finite there is nowhere to go from.
-  fine = jnp.isfinite(sse)
+  fine = sse < huge(theta.dtype)
   columns = [jnp.where(fine, c, 1) for c in columns]
   move = jnp.stack(_solve(columns, jnp.where(fine, r, 0), damping))
   trial = theta - move
@@ -160,7 +170,8 @@ def _going(state: State) -> Bool[Array, '']:
   eps = jnp.finfo(state.theta.dtype).eps
   stuck = state.damping >= 1e8
   flat = (state.fell <= 64 * eps) & (state.damping <= 1e-20)
-  return jnp.isfinite(state.sse) & (state.sse > 0) & ~stuck & ~flat
+  known = state.sse < huge(state.theta.dtype)
+  return known & (state.sse > 0) & ~stuck & ~flat
 
 
 def minimise(
