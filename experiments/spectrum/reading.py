@@ -12,7 +12,7 @@ from framework.evidence.scatter import quantile
 
 __all__ = ['SHARP', 'falls', 'inside', 'last', 'rising']
 
-SHARP = 0.1  # standard errors over theory, up to which a cell says anything
+SHARP = 0.25  # standard errors over theory, up to which a cell says anything
 
 
 def inside(
@@ -57,7 +57,7 @@ def inside(
     np.maximum(off, blur),
     each=True,
     derivation=f'{many:.2f} standard errors: three for one of {mean.size} '
-    f'means, of {draws} draws each; none of them above a tenth of theory',
+    f'means, of {draws} draws each; none of them above a quarter of theory',
     kind='theorem',
     headline=headline,
   )

@@ -172,7 +172,9 @@ def figures(config: Ridge, ds: Dataset) -> Figures:
             ax, fine, np.asarray(_theory(config, np.array(cells)).test),
             'eigenframework' if n == ns[0] else '',
           )  # fmt: skip
-      ax.set_xlabel('random features $k$  (last: ∞)')
+      ax.set_xticks(shown, [f'{k}' if k else '∞' for k in ks])
+      ax.minorticks_off()
+      ax.set_xlabel('random features $k$')
     axes[0][0].set_ylabel('test risk')
     plotting.legend(axes[0][0])
   return {
