@@ -12,6 +12,7 @@ __all__ = [
   'KINDS',
   'Claim',
   'Prediction',
+  'cells',
   'from_json',
   'html_table',
   'number',
@@ -72,7 +73,7 @@ def table(claims: Iterable[Claim], width: int = 100) -> str:
     raise ValueError(f'width is {width}, expected >= 60')
   if not claims:
     return _count(claims)
-  rows = [('id', *_HEAD)] + [(_one_line(c.id), *_cells(c)) for c in claims]
+  rows = [('id', *_HEAD)] + [(_one_line(c.id), *cells(c)) for c in claims]
   columns = [max(map(len, column)) for column in zip(*rows, strict=True)]
   while sum(columns) + 2 * (len(columns) - 1) > width:
     columns[columns.index(max(columns))] -= 1
@@ -103,8 +104,8 @@ def html_table(claims: Iterable[Claim]) -> str:
   lines = ['<table class="claims">', f'<caption>{_count(claims)}</caption>']
   lines += [f'<thead><tr>{head}</tr></thead>', '<tbody>']
   for c in claims:
-    kind, predicted, measured, tolerance, verdict = map(text, _cells(c))
-    cells = (
+    kind, predicted, measured, tolerance, verdict = map(text, cells(c))
+    row = (
       f'<code>{text(c.id)}</code> {text(c.statement)} '
       f'<cite>{text(c.source)}</cite>',
       kind,
@@ -114,12 +115,12 @@ def html_table(claims: Iterable[Claim]) -> str:
       f'{verdict} <small>{text(c.reason)}</small>',
     )
     # On a narrow screen a row is a card, whose lines need their names.
-    cells = ''.join(
+    row = ''.join(
       f'<td data-label="{name}">{cell}</td>'
-      for name, cell in zip(('claim', *_HEAD), cells, strict=True)
+      for name, cell in zip(('claim', *_HEAD), row, strict=True)
     )
-    row = text(c.verdict.replace(' ', '-'))
-    lines.append(f'<tr class="{row}">{cells}</tr>')
+    verdict = text(c.verdict.replace(' ', '-'))
+    lines.append(f'<tr class="{verdict}">{row}</tr>')
   return '\n'.join([*lines, '</tbody>', '</table>'])
 
 
@@ -215,8 +216,8 @@ def _parsed(x: Any) -> Claim:
 _LATER = ('kind', 'headline')  # not in what earlier versions wrote
 
 
-def _cells(claim: Claim) -> tuple[str, str, str, str, str]:
-  """The columns of `_HEAD`, each one line."""
+def cells(claim: Claim) -> tuple[str, str, str, str, str]:
+  """Kind, prediction, measurement, tolerance and verdict, each one line."""
   measured = number(claim.measured) if claim.n else '-'
   if not math.isnan(claim.stderr):
     measured += f' ± {number(claim.stderr)}'

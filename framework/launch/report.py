@@ -78,6 +78,8 @@ def stored_config(experiment: Experiment, place: Workdir) -> Any:
 def write(study: Any) -> list[Claim]:
   """Writes claims.json, results.csv, figures and report.html of a study.
 
+  `figures.json` holds the captions of the figures.
+
   Args:
     study: A `Study` that has been run.
 
@@ -98,6 +100,7 @@ def write(study: Any) -> list[Claim]:
     with drawing.style():
       drawing.save(figure, place.path / 'figures' / name)
     captions[name] = caption
+  place.write('figures.json', captions)
   page.write(
     place.path,
     title=experiment.title,
