@@ -92,7 +92,9 @@ def figures(config: Sgd, ds: Dataset) -> Figures:
   whole, t = lanes.prepared(own, part, _AXES), ds['time'].values
   pairs = list(itertools.product(own.axis('noise'), own.axis('eta')))
   with plotting.style():
-    fig, axes = plotting.figure('double', ncols=len(pairs), squeeze=False)
+    fig, axes = plotting.figure(
+      'double', ncols=len(pairs), sharey=True, squeeze=False
+    )
     colors = plotting.palette(range(len(own.axis('decay'))))
     for ax, (noise, eta) in zip(axes[0], pairs, strict=True):
       ax.set(xscale='log', yscale='log', xlabel='steps')

@@ -48,7 +48,8 @@ def _best(
   # The parabola through the lowest and its neighbours.
   a, b, c = np.polyfit(x[j - 1 : j + 2] - x[j], y[j - 1 : j + 2], 2)
   move = np.clip(-b / (2 * a), -1, 1) if a > 0 else np.nan
-  return float(x[j] + move), float(np.exp(c)), np.exp(y)
+  height = np.exp((a * move + b) * move + c)
+  return float(x[j] + move), float(height), np.exp(y)
 
 
 def _fitted(config: Sgd) -> bool:

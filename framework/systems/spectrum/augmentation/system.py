@@ -140,6 +140,7 @@ def system(structure: Structure) -> System:
   Returns:
     The System; it records loss, its optimum, and the angle.
 
+  >>> import jax
   >>> from framework import rollout
   >>> train = system(Structure(d=3, k=4))
   >>> hp, times = jax.tree.map(jnp.float32, Hp()), jnp.array([0, 50])
