@@ -13,7 +13,7 @@ def test_a_folder_without_it_is_one_line():
 
 
 @pytest.mark.skipif(
-  not store.there(cifar10.LOSSLESS), reason='CIFAR-10 is not on this machine'
+  not store.there(cifar10.FILE), reason='CIFAR-10 is not on this machine'
 )
 def test_exact_images():
   found = cifar10.lossless()
