@@ -116,6 +116,13 @@ def _cost(arm, hp, plan, options, devices, last: int) -> float:
     print(f'  temporaries         {text(memory.temp_size_in_bytes)}')
   if 'flops' in cost:
     print(f'  flops               {cost["flops"]:.3g} (each loop body once)')
+  for made in (begin, compiled):
+    why = plan_lib.shortfall_of(made, program.mesh.devices.flatten())
+    if why and plan.lanes > 1:  # a run halves them until they do
+      print(f'  does not fit        {why}: fewer lanes a call will be taken')
+      return 0.0
+    if why:
+      raise plan_lib.DoesNotFit(why)
   if not set(devices) <= set(jax.devices()):
     return 0.0
   keys = program.seed_keys(range(plan.seeds))

@@ -15,7 +15,7 @@ from jaxtyping import PyTree
 from framework.run import job as job_lib
 from framework.run import plan as plan_lib
 from framework.run.job import Arm, Job, Layout
-from framework.run.plan import Plan
+from framework.run.plan import DoesNotFit, Plan
 from framework.run.sweep import Lanes
 
 __all__ = [
@@ -39,10 +39,6 @@ def agree(value: Any, any_process: bool = False) -> Any:
   if any_process:
     return np.any(multihost_utils.process_allgather(np.asarray(value)))
   return multihost_utils.broadcast_one_to_all(np.asarray(value))
-
-
-class DoesNotFit(ValueError):
-  """A setting for which there is not enough memory."""
 
 
 def check_memory(job: Job, devices: Sequence[Any] | None = None) -> None:

@@ -23,6 +23,7 @@ from framework import system as system_lib
 from framework.system import System
 
 __all__ = [
+  'DoesNotFit',
   'Plan',
   'Sizes',
   'Varies',
@@ -33,8 +34,13 @@ __all__ = [
   'memory',
   'relaid',
   'shortfall',
+  'shortfall_of',
   'sizes',
 ]
+
+
+class DoesNotFit(ValueError):
+  """A setting for which there is not enough memory."""
 
 
 class Varies(NamedTuple):
@@ -293,6 +299,32 @@ def shortfall(size: Sizes, devices: Sequence[Any] | None = None) -> str:
     f'a lane needs {bytes_text(least)} (problem {bytes_text(problem)}, twice '
     f'the state of {bytes_text(size.state)}), there are {bytes_text(there)} '
     f'{where}'
+  )
+
+
+def shortfall_of(compiled: Any, devices: Sequence[Any]) -> str:
+  """Why a compiled program does not fit in memory; nothing if it may.
+
+  Args:
+    compiled: What `jax.jit(f).lower(...).compile()` gave.
+    devices: Those that it runs on.
+
+  Returns:
+    A line, or ''.
+  """
+  stats = compiled.memory_analysis()
+  if stats is None:
+    return ''
+  count, there = len(devices), memory(devices)
+  held = stats.argument_size_in_bytes
+  made = stats.output_size_in_bytes - stats.alias_size_in_bytes
+  temporary = stats.temp_size_in_bytes
+  if count * (held + made + temporary) <= there:
+    return ''
+  return (
+    f'{count} devices need {bytes_text(held)} of arguments, {bytes_text(made)} '
+    f'of results and {bytes_text(temporary)} of temporaries each, there are '
+    f'{bytes_text(there)} in all'
   )
 
 

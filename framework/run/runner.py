@@ -23,7 +23,6 @@ from jaxtyping import PyTree
 
 from framework.run import bucket, layouts, results, sweep
 from framework.run import job as job_lib
-from framework.run import plan as plan_lib
 from framework.run.checkpoint import Checkpoints, to_host
 from framework.run.job import Arm, Job, Options, Unit
 from framework.run.layouts import agree
@@ -107,7 +106,8 @@ def next_chunk(
 def _exhausted(error: Exception) -> bool:
   """Whether memory ran out: devices and hosts say it each in their words."""
   said = 'RESOURCE_EXHAUSTED', 'Out of memory', 'out of memory', 'bad_alloc'
-  return isinstance(error, MemoryError) or any(w in str(error) for w in said)
+  known = isinstance(error, (MemoryError, layouts.DoesNotFit))
+  return known or any(words in str(error) for words in said)
 
 
 class _Run:
@@ -159,11 +159,15 @@ class _Run:
         here = restored if index == meta['unit'] else None
         try:
           status = self.advance(index, units[index], here)
-        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        except (
+          jax.errors.JaxRuntimeError,
+          MemoryError,
+          layouts.DoesNotFit,
+        ) as error:
           if not _exhausted(error):
             raise
           if not self.shrink(index, units, here):
-            raise self.too_large(units[index]) from error
+            raise self.too_large(units[index], error) from error
           units = job_lib.units(self.layout, self.plans)
           continue
         index += 1
@@ -186,7 +190,8 @@ class _Run:
     keys = program.seed_keys(
       layouts.repeat_last(list(self.layout.seeds)[unit.seeds], plan.seeds)
     )
-    problem, lanes = program.start(keys, hp, program.place(arm.data))
+    begin = keys, hp, program.place(arm.data)
+    problem, lanes = program.fitted('start', *begin)(*begin)
     t = record = 0
     if restored:
       # Laid out like fresh ones, or everything would be compiled once more.
@@ -196,10 +201,10 @@ class _Run:
       t, record = restored.meta['t'], restored.meta['record']
     budget, slots = 16, self.options.chunk_stops
     status = self.verdict(unit, lanes)
-    # A chunk of no steps compiles, so that no rate is measured with it.
-    nothing = np.full(slots, t, np.int32)
-    lanes, _ = program.advance(
-      keys, problem, hp, lanes, np.int32(t), nothing, np.zeros(slots, bool)
+    # Compiled now, so that no rate is measured with it.
+    stops, quiet = np.full(slots, t, np.int32), np.zeros(slots, bool)
+    advance = program.fitted(
+      'advance', keys, problem, hp, lanes, np.int32(t), stops, quiet
     )
     jax.block_until_ready(lanes)
     self.progress.resume_clock()
@@ -209,7 +214,7 @@ class _Run:
         self.times, record, t, self.until_edge(index, t, budget), slots
       )
       began = time.monotonic()
-      lanes, records = program.advance(
+      lanes, records = advance(
         keys, problem, hp, lanes, np.int32(t), stops, recorded
       )
       # Steps alone: were writing in it, slow writing would shrink the chunks
@@ -286,16 +291,16 @@ class _Run:
     self.plans[structure], self._made = new, None
     return True
 
-  def too_large(self, unit: Unit) -> layouts.DoesNotFit:
-    """Says how far a program got that there is no memory for."""
+  def too_large(self, unit: Unit, error: Exception) -> layouts.DoesNotFit:
+    """Says of which setting there is no memory for a call."""
     plan = self.plans[unit.structure]
     setting = self.layout.structures[unit.structure]
     named = ' '.join(f'{k}={v}' for k, v in setting.items())
-    there = plan_lib.bytes_text(plan_lib.memory(jax.devices()))
+    why = str(error).splitlines()[0] if str(error) else 'out of memory'
     fewer = 'fewer --lanes_per_call or ' if plan.lanes > 1 else ''
     return layouts.DoesNotFit(
-      f'{named}{": " if named else ""}out of memory ({there}) at {plan.lanes} '
-      f'lanes a call: try {fewer}a smaller problem; --dry_run tells its bytes'
+      f'{named}{": " if named else ""}a call of {plan.lanes} lanes does not '
+      f'fit: {why}; try {fewer}a smaller problem'
     )
 
   def choose(self, structure: int, lanes: int) -> Plan:

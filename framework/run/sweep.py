@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from framework import system as system_lib
 from framework.leaves import check_scalars, like, names, replaced
+from framework.run import plan as plan_lib
 from framework.run.plan import Plan, Varies, dependence
 from framework.system import System
 
@@ -99,6 +100,7 @@ class Program:
       devices: Devices to shard over; the first `plan.devices` are used.
     """
     self.plan, self.data = plan, data
+    self._fitted: dict[str, Callable[..., Any]] = {}
     self._system = system
     self._varies = dependence(system, hp, data)
     self._hp_varies = jax.tree.map(lambda x: Varies(False, np.ndim(x) == 1), hp)
@@ -133,6 +135,27 @@ class Program:
       lane,
       once=True,
     )
+
+  def fitted(self, name: str, *args: Any) -> Callable[..., Any]:
+    """`start`, `advance` or `final`, compiled once, if there is memory for it.
+
+    Args:
+      name: Of the function.
+      *args: Its arguments, or others of their shapes and places.
+
+    Returns:
+      The compiled function.
+
+    Raises:
+      DoesNotFit: If its arguments, results and temporaries together do not.
+    """
+    if name not in self._fitted:
+      compiled = getattr(self, name).lower(*args).compile()
+      why = plan_lib.shortfall_of(compiled, self.mesh.devices.flatten())
+      if why:
+        raise plan_lib.DoesNotFit(why)
+      self._fitted[name] = compiled
+    return self._fitted[name]
 
   def seed_keys(self, seeds: Sequence[int]) -> Array:
     """Typed keys of a block's seeds."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from framework.run import layouts, results, runner, sweep
+from framework.run import layouts, plan, results, runner, sweep
 from framework.run.runner import next_chunk
 from framework.system import rollout
 from tests import compiling, toy
@@ -158,29 +158,29 @@ def test_chunks_cover_all_records_in_order(case, data):
 def test_chunks_keep_to_the_time_they_are_given(tmp_path, monkeypatch):
   """A step that takes 0.1 s by the clock: ten in a chunk of a second."""
   clock, asked = [0.0], []
-  made = runner.sweep.Program.__init__
+  fitted = runner.sweep.Program.fitted
 
-  def make(self, *args, **kwargs):
-    made(self, *args, **kwargs)
-    compiled = self.advance
+  def slowed(self, name, *args):
+    compiled = fitted(self, name, *args)
+    if name != 'advance':
+      return compiled
 
     def advance(keys, problem, hp, lanes, t, stops, recorded):
       asked.append(int(stops[-1] - t))
       clock[0] += 0.1 * asked[-1]
       return compiled(keys, problem, hp, lanes, t, stops, recorded)
 
-    self.advance = advance
+    return advance
 
   def slow_writing(*args):
     """Five seconds must not make chunks ever smaller."""
     clock[0] += 5.0
 
-  monkeypatch.setattr(runner.sweep.Program, '__init__', make)
+  monkeypatch.setattr(runner.sweep.Program, 'fitted', slowed)
   monkeypatch.setattr(runner.time, 'monotonic', lambda: clock[0])
   job = jobs.grid_job((3,), (0,), {}, np.array([0, *range(5, 800, 5)]))
   jobs.go(job, tmp_path, listener=slow_writing, chunk_secs=1.0)
-  assert asked[0] == 0  # compilation
-  assert asked[1] <= 16
+  assert asked[0] <= 16
   # Rounding of the clock may cut one step off.
   assert set(asked[2:-1]) <= {9, 10} and len(asked) > 75
 
@@ -222,13 +222,10 @@ def exhausted_beyond(most):
   """A `Program` that finds no memory for more lanes than `most`."""
 
   class Small(sweep.Program):
-    def __init__(self, system, plan, *args, **options):
-      super().__init__(system, plan, *args, **options)
-      if plan.lanes > most:
-        self.advance = self.refuse
-
-    def refuse(self, *args):
-      raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory')
+    def fitted(self, name, *args):
+      if name == 'advance' and self.plan.lanes > most:
+        raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory')
+      return super().fitted(name, *args)
 
   return Small
 
@@ -247,8 +244,16 @@ def test_what_does_not_fit_is_split(tmp_path, monkeypatch, caplog):
 
 def test_what_can_never_fit_is_said(tmp_path, monkeypatch):
   monkeypatch.setattr(sweep, 'Program', exhausted_beyond(0))
-  with pytest.raises(layouts.DoesNotFit, match='at 1 lanes a call'):
+  with pytest.raises(layouts.DoesNotFit, match='a call of 1 lanes'):
     jobs.go(jobs.small_job(), tmp_path)
+
+
+def test_it_is_said_before_it_is_run_what_a_program_needs(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(plan, 'memory', lambda devices: 100.0)
+  with pytest.raises(layouts.DoesNotFit, match='of temporaries each, there'):
+    jobs.go(jobs.small_job(), tmp_path, lanes_per_call=1)
 
 
 @pytest.mark.parametrize(
