@@ -294,7 +294,7 @@ VARIANTS: Variants = {
     Config(
       noise='dense',
       size=1.0,
-      steps=600,
+      steps=700,
       records=100,
       sweep={'size': (0.5, 1.0, 2.0), 'k': (3, 5, 10, 20)},
     ),

@@ -52,11 +52,12 @@ def robust(lane, t, *, floor=1e-6, exact=1e-15, spread=0.0, squares=1.0):
   return descend(t, 100, 0.09, low)
 
 
-def noise(lane, t, *, k=0.0, least=1.0):
-  """The oracle's share of the noise."""
+def noise(lane, t, *, k=0.0, least=1.0, later=0.5):
+  """The oracle's share of the noise; later, beyond r, a half more."""
   numbers = lane.r * (2 * lane.n - lane.r + 1) / 2
   law = lane.size * np.sqrt(np.pi / 2 * numbers / lane.m) / 1.35
-  return descend(t, 80, 0.1, least * law * (1 + k * lane.k))
+  grown = later * (lane.k > lane.r) * np.clip((t - 200) / 200, 0, 1)
+  return descend(t, 80, 0.1, least * law * (1 + k * lane.k)) * (1 + grown)
 
 
 def alpha_floor(lane, t, *, power=None):

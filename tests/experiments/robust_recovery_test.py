@@ -165,7 +165,7 @@ def test_one_command_gives_the_matrix_back(tmp_path):
 def test_pictures_are_as_good_as_their_error():
   given = data.load(get_config('completion'))
   assert given.M.min() == 0 and given.M.max() == 1
-  assert max(given.shape) <= 96
+  assert max(given.shape) <= 128
   assert runs.psnr(runs.mse(given, given.M + 0.0)) == np.inf
   np.testing.assert_allclose(
     runs.psnr(runs.mse(given, np.clip(given.M, 0.1, None))),

@@ -116,7 +116,6 @@ def claims(config: Config, ds: Dataset) -> list[Claim]:
       each=True,
       derivation='the error has vanished by T/2',
       kind='theorem',
-      headline=True,
     ),
   ]
 

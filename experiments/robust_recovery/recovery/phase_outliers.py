@@ -70,7 +70,6 @@ def claims(config: Config, ds: Dataset) -> list[Claim]:
       samples=recovered,
       derivation='share of lanes',
       kind='theorem',
-      headline=True,
     ),
   ]
   return [*made, _collapse(lanes, can, recovered), _agnostic(lanes, can)]
@@ -114,7 +113,7 @@ def transition(x: np.ndarray, recovered: np.ndarray) -> tuple[float, float]:
 
 def _both_sides(x: np.ndarray, lanes: Lanes) -> bool:
   """Whether a part of the lanes has cells above, below, and enough of them."""
-  return bool(len(x) >= 20 and np.any(x >= gates.ENOUGH) and np.any(x <= 2.0))
+  return bool(len(x) >= 20 and np.any(x >= gates.ENOUGH) and np.any(x <= 2.5))
 
 
 def _collapse(lanes: Lanes, can: Gate, recovered: np.ndarray) -> Claim:

@@ -107,9 +107,9 @@ def claims(config: Config, ds: Dataset) -> list[Claim]:
     (config.n >= 10, 'n < 10: no semicircle'),
     (4 * config.rank <= config.n * 2, 'q > n/2: the small end of it'),
   )
-  exponent = fits.line(np.log(own['m']), np.log(product)).slope
-  if not np.isfinite(product).all():
-    exponent = np.nan
+  exponent = np.nan
+  if np.isfinite(product).all() and np.all(product > 0):
+    exponent = fits.line(np.log(own['m']), np.log(product)).slope
   ms = np.array(config.axis('m'), float)
   return [
     clear.claim(
