@@ -125,8 +125,6 @@ class Workdir:
   def _claim(self, identity, resume, differences, environment) -> bool:
     if self.path.exists() and not self.path.is_dir():
       raise WorkdirError(f'{self.path} is not a directory')
-    if self.path.exists():
-      self.lock()
     old = self.stored()
     if old is None and self.path.exists():
       names = [p.name for p in self.path.iterdir()]
@@ -138,6 +136,9 @@ class Workdir:
         )
     if resume == 'must' and old is None:
       raise WorkdirError(f'--resume=must, but there is no run in {self.path}')
+    if self.path.exists():
+      self.lock()  # after what is refused, which leaves nothing behind
+      old = self.stored()
     if old is not None and resume == 'never':
       self._move_aside()
       old = None
