@@ -244,7 +244,11 @@ def _try(mutant: Mutant, tests: list[str]) -> bool:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    sys.meta_path.insert(0, _Loader(mutant))
+    loader = _Loader(mutant)
+    sys.meta_path.insert(0, loader)
+    importlib.import_module('conftest')  # sets JAX up before anything runs
+    # Before pytest collects its doctests, for it would import the file itself.
+    importlib.import_module(loader.name)
     import pytest
 
     options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist']
