@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from framework.config import Problem, Run, Variants, field, variants
 
-_FLOAT64 = {'choices': ('float64',)}
+_PRECISIONS = {'choices': ('float32', 'float64')}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Fit(Run):
   beta: float = field(1.8, 'powers v_i² = i^−β', low=1, low_open=True)
   noise: float = field(0.0, 'deviation of the noise on ln(loss)', low=0)
   steps: int = field(120, 'steps of each search', low=1)
-  precision: str = field('float64', 'fits need float64', **_FLOAT64)
+  precision: str = field('float64', 'fits need float64', **_PRECISIONS)
   fixed: ClassVar[tuple[str, ...]] = ('steps', 'runs', 'testbed')
 
   def check(self) -> Iterable[Problem]:
@@ -78,7 +78,7 @@ class Growing(Run):
   )
   noise: float = field(0.03, 'deviation of scores', low=0)
   seeds: int = field(20, 'seeds (draws of noise)', low=1)
-  precision: str = field('float64', 'fits need float64', **_FLOAT64)
+  precision: str = field('float64', 'fits need float64', **_PRECISIONS)
   fixed: ClassVar[tuple[str, ...]] = ('points',)
 
 
