@@ -1,6 +1,7 @@
 """`python -m experiments`: what can be run, and what each of it shows.
 
-`python -m experiments NAME --flag=...` is `python -m experiments.NAME ...`.
+`python -m experiments NAME --flag=...` is `python -m experiments.NAME ...`, and
+so is `training-dynamics NAME ...` once installed. NAME may be `gallery`, too.
 """
 
 import importlib
@@ -23,10 +24,14 @@ EXPERIMENTS = (
 )
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str] | None = None) -> None:
   """Launches the experiment that is named, or lists all with their variants."""
+  argv = sys.argv if argv is None else argv
   if len(argv) > 1:
     name = argv[1]
+    if name == 'gallery':
+      gallery = importlib.import_module('experiments.gallery.__main__')
+      sys.exit(gallery.main(argv[2:]))
     if name in EXPERIMENTS:
       found = importlib.import_module(f'experiments.{name}').EXPERIMENT
       launch(found, [f'experiments.{name}', *argv[2:]])
@@ -46,4 +51,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  main(sys.argv)
+  main()

@@ -11,6 +11,7 @@ from typing import Any
 from absl import flags
 
 from framework import config as config_lib
+from framework.launch import cite
 from framework.launch.experiment import Experiment
 
 __all__ = ['define', 'parse', 'window']
@@ -67,6 +68,7 @@ def define() -> flags.FlagValues:
   boolean('deterministic', False, 'deterministic GPU kernels')
   enum('on_nan', 'freeze', ['freeze', 'stop', 'continue'], 'diverged lanes')
   boolean('strict', False, 'exit 3 if a claim fails')
+  boolean('cite', False, 'print BibTeX of what the experiment uses, and exit')
   return flags.FLAGS
 
 
@@ -92,6 +94,9 @@ def parse(argv: Sequence[str], experiment: Experiment) -> Any:
   left = flags.FLAGS(rest)[1:]
   if left:
     raise flags.Error(f'unexpected argument {left[0]!r}; flags start with --')
+  if flags.FLAGS.cite:
+    print(cite.bibtex(experiment), end='')
+    sys.exit(0)
   window(flags.FLAGS.profile)
   if flags.FLAGS.topology and not flags.FLAGS.dry_run:
     raise flags.Error('--topology goes with --dry_run: it compiles, no more')
