@@ -340,9 +340,10 @@ VARIANTS: Variants = {
     Config(
       r=2,
       k=2,
-      seeds=10,
+      seeds=8,
       alpha=1e-5,
-      records=20,
+      steps=500,
+      records=10,
       m=1000,
       sweep={
         'm': (130, 190, 270, 400, 600, 1000),

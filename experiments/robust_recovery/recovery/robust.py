@@ -79,8 +79,11 @@ def _spread(lanes: Lanes, over: Gate) -> list[Claim]:
     ratio = largest / smallest
   why = 'fewer than two values of k > r that can show it'
   same = gate((tested.sum(0) >= 2, f'{over.why}; {why}' if over.why else why))
-  start = lanes.config.start == 'spectral'
-  ours = gate(same, (start, 'measured with the spectral start'))
+  config = lanes.config
+  there = config.start == 'spectral' and config.schedule == 'quantile'
+  ours = gate(
+    same, (there, 'measured with the sorted quantile and the spectral start')
+  )
   statement = 'k > r: the error at T does not depend on k: largest over least'
   return [
     same.claim(
