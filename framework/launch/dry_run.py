@@ -117,7 +117,7 @@ def _cost(arm, hp, plan, options, devices, last: int) -> float:
   if 'flops' in cost:
     print(f'  flops               {cost["flops"]:.3g} (each loop body once)')
   for made in (begin, compiled):
-    why = plan_lib.shortfall_of(made, program.mesh.devices.flatten())
+    why = plan_lib.shortfall_of(made, program.devices)
     if why and plan.lanes > 1:  # a run halves them until they do
       print(f'  does not fit        {why}: fewer lanes a call will be taken')
       return 0.0

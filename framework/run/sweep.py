@@ -105,7 +105,8 @@ class Program:
     self._varies = dependence(system, hp, data)
     self._hp_varies = jax.tree.map(lambda x: Varies(False, np.ndim(x) == 1), hp)
     devices = list(devices if devices is not None else jax.devices())
-    grid = np.array(devices[: plan.devices * plan.model])
+    self.devices = devices[: plan.devices * plan.model]
+    grid = np.array(self.devices)
     if plan.model == 1:
       self.mesh = jax.sharding.Mesh(grid, ('lanes',))
     else:
@@ -151,7 +152,7 @@ class Program:
     """
     if name not in self._fitted:
       compiled = getattr(self, name).lower(*args).compile()
-      why = plan_lib.shortfall_of(compiled, self.mesh.devices.flatten())
+      why = plan_lib.shortfall_of(compiled, self.devices)
       if why:
         raise plan_lib.DoesNotFit(why)
       self._fitted[name] = compiled

@@ -8,11 +8,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from framework.run import checkpoint
 from framework.run.checkpoint import (
   CheckpointError,
   Checkpoints,
   digest,
+  steps,
   to_host,
 )
 
@@ -253,7 +253,7 @@ def test_the_digest_tells_a_scalar_from_an_array_of_one():
 def old_save(opened, step, tree, meta):
   """As an earlier version did: by name, with a digest and no seal."""
   host, args = to_host(tree), opened._stored._args
-  facts = {'digest': checkpoint._old_digest(host), **meta}
+  facts = {'digest': steps._old_digest(host), **meta}
   opened._stored._manager.save(
     step,
     args=args.Composite(

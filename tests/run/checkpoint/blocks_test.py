@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from framework.run import blocks
-from framework.run.checkpoint import Checkpoints
+from framework.run.checkpoint import Checkpoints, blocks
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from etils import epath
 from jaxtyping import PyTree
 
 from framework.run import bucket
-from framework.run.blocks import Blocks
+from framework.run.checkpoint.blocks import Blocks
 
 __all__ = ['CheckpointError', 'Checkpoints', 'Restored', 'digest', 'to_host']
 
@@ -243,12 +243,10 @@ class Checkpoints:
     """The leaves of a step as numpy arrays, unverified."""
     host = jax.tree.map(_host_zeros, shapes)
     wanted = _numbered(host) if numbered else host
+    like = wanted
     if blocks:
-      like, wanted = (
-        wanted,
-        {name: x for name, x in wanted.items() if name not in blocks}
-        or {'none': np.zeros(1)},
-      )
+      rest = {name: x for name, x in like.items() if name not in blocks}
+      wanted = rest or {'none': np.zeros(1)}
     found = self._stored.read(step, wanted)
     if not numbered:
       return found
