@@ -66,7 +66,7 @@ class Form:
     return out
 
   def fitted(self, parameters: Parameters) -> Float[Array, ' p']:
-    """What is fitted, of parameters."""
+    """The fitted function of the parameters."""
     out = []
     for name, sign in zip(self.names, self.signs, strict=True):
       x = jnp.asarray(parameters[name])

@@ -37,7 +37,7 @@ class Curve(NamedTuple):
 
 
 class State(NamedTuple):
-  """What was found last, and how many points there are."""
+  """The last fit, and how many points there are."""
 
   theta: Float[Array, '3']
   points: Int[Array, '']
