@@ -43,8 +43,8 @@ def test_all_known_is_the_matrix():
 def test_errors_in_a_few_entries_are_left_out():
   """Robust principal component analysis: exact, though errors are large."""
   n, rng = 12, np.random.default_rng(0)
-  M = np.outer(rng.normal(size=n), rng.normal(size=n))
-  wrong = np.where(rng.random((n, n)) < 0.08, 20.0, 0.0)
+  M = np.outer(*np.sign(rng.normal(size=(2, n))))  # spread over all entries
+  wrong = np.where(rng.random((n, n)) < 0.05, 5 * rng.normal(size=(n, n)), 0)
   hp = convex.ConvexHp(1 / n**0.5, 0.3, 3.0)
   Z, _ = solve(given(np.ones((n, n)), M, wrong), convex.absolute, hp, 2000)
   assert np.linalg.norm(Z - M) < 1e-3 * np.linalg.norm(M)
