@@ -63,9 +63,11 @@ def untrained(config: Train) -> str:
     return (
       f'needs the limit and a kernel, there are {", ".join(c.axis("model"))}'
     )
-  if c.steps * c.lr < 50:
-    return f'needs T η >= 50, not {c.steps * c.lr:g}'
+  way = c.steps * c.lr * c.first_alpha * c.last_alpha
   if c.task == 'xor':
+    way *= c.mu**2 / c.d
+    if way < 35:
+      return f'needs T η α₁ α_L μ²/d >= 35 to leave the start: it is {way:.3g}'
     kernel, network = c.mu**4 * c.points / c.d**2, c.mu**2 * c.points / c.d
     if kernel > 5:
       return f'needs μ⁴n/d² <= 5, or kernels generalise too: it is {kernel:.2g}'
@@ -73,6 +75,8 @@ def untrained(config: Train) -> str:
       return f'needs μ²n/d >= 10, or nothing can be learnt: it is {network:.2g}'
     if c.mu < 3:
       return 'needs μ >= 3: below, clusters overlap'
+  elif way < 50:
+    return f'needs T η α₁ α_L >= 50 to leave the start: it is {way:.3g}'
   if not 0.1 <= c.lr <= 2 or c.momentum or c.clip:
     return 'needs η in [0.1, 2] and neither momentum nor clipping'
   if c.activation != 'relu':

@@ -67,7 +67,7 @@ SETTINGS = [
   ({'mu': 8.0}, False),
   ({'points': 2000}, False),
   ({'points': 20}, False),
-  ({'d': 400}, False),
+  ({'d': 1000}, False),
   ({'lr': 0.01}, False),
   ({'lr': 5.0}, False),
   ({'steps': 10}, False),
