@@ -92,13 +92,14 @@ def ours(store: Store) -> tuple[Any, Any]:
   state = sgd.State(start, velocity, jnp.int32(filled))
   rates = sgd.Rates(jnp.float32(1e-3), clip=jnp.float32(0.4))
   labels = jax.nn.one_hot(store.y, K)
+  alphas = net.Multipliers(1.0, 1.0, 0.0, 0.0)  # no biases
 
   def loss(f):
     return -jnp.mean(jnp.sum(labels * jax.nn.log_softmax(f), 1))
 
   @functools.partial(jax.jit, donate_argnums=0)
   def step(state, x):
-    state = sgd.step(phi, state, x, loss, rates)
+    state = sgd.step(phi, state, x, loss, rates, alphas)
     return state._replace(count=state.count - BATCH)
 
   held = [state]
@@ -211,7 +212,7 @@ def measure(M: int, d: int, r: int, rounds: int, seconds: float):
       Contestant('torch, published', torch_run(store, False)),
       Contestant('torch, strongest', torch_run(store, True)),
     ]
-    ends = [np.asarray(run(1).net.first)]
+    ends = [np.array(run(1).net.first)]
     ends += [c.run(1).copy() for c in field[1:]]
     moved = [e - store.first for e in ends]
     for c, m in zip(field[1:], moved[1:], strict=True):

@@ -81,13 +81,14 @@ def test_inner_steps_are_rows_appended_to_the_readout():
   def ours(start):
     return maml.outer_loss(RELU, start, tasks, 0.4, alphas)[0]
 
-  pairs = jax.jit(lambda s: (
-    jax.value_and_grad(literal)(s), jax.value_and_grad(ours)(s)
-  ))(start)  # fmt: skip
-  (one, d_one), (two, d_two) = pairs
+  @jax.jit
+  def all_three(s):
+    rows = maml.outer_gradient(RELU, s, tasks, 0.4, alphas)
+    return jax.value_and_grad(literal)(s), jax.value_and_grad(ours)(s), rows
+
+  (one, d_one), (two, d_two), found = all_three(start)
   np.testing.assert_allclose(one, two, rtol=0, atol=1e-14)
   np.testing.assert_allclose(d_one.first, d_two.first, rtol=0, atol=1e-13)
-  found = maml.outer_gradient(RELU, start, tasks, 0.4, alphas)
   np.testing.assert_allclose(found.first, d_two.first, rtol=0, atol=1e-13)
   np.testing.assert_allclose(
     found.biases[0], d_two.biases[0], rtol=0, atol=1e-13
