@@ -58,8 +58,8 @@ class Train(Run):
   )
   clip_each: bool = field(False, 'clip every part of the gradient by itself')
   decay_scaled: bool = field(True, "multiply decay by the layers' rates, too")
-  d: int = field(200, 'inputs of XOR clusters', low=2)
-  points: int = field(800, 'points trained on', low=1)
+  d: int = field(80, 'inputs of XOR clusters', low=2)
+  points: int = field(200, 'points trained on', low=1)
   tests: int = field(1000, 'points judged on', low=1)
   modulus: int = field(11, 'p of the modular task', low=2)
   fraction: float = field(
@@ -69,16 +69,16 @@ class Train(Run):
   characters: int = field(64, 'classes of Omniglot that are told apart', low=2)
   batch: int = field(20, 'points of a step', low=1)
   # Hyperparameters: traced, so that every value can be a lane.
-  mu: float = field(3.5, 'norm of the means of XOR clusters', low=0)
-  lr: float = field(1.0, 'step size η', low=0)
+  mu: float = field(4.0, 'norm of the means of XOR clusters', low=0)
+  lr: float = field(0.5, 'step size η', low=0)
   momentum: float = field(0.0, 'momentum', low=0, high=1, high_open=True)
   weight_decay: float = field(0.0, 'weight decay', low=0)
   clip: float = field(0.0, 'largest norm of a gradient; 0: any', low=0)
   first_lr: float = field(1.0, 'multiplier of η of the first layer', low=0)
   last_lr: float = field(1.0, 'multiplier of η of the readout', low=0)
   bias_lr: float = field(1.0, 'multiplier of η of biases', low=0)
-  first_alpha: float = field(2.0, 'multiplier of the first layer', low=0)
-  last_alpha: float = field(2.0, 'multiplier of the output', low=0)
+  first_alpha: float = field(1.0, 'multiplier of the first layer', low=0)
+  last_alpha: float = field(1.0, 'multiplier of the output', low=0)
   bias_alpha: float = field(0.0, 'multiplier of biases; 0: none', low=0)
   ridge: float = field(1e-4, 'of kernel regression, over the mean K_ii', low=0)
   # What is recorded.
@@ -227,7 +227,6 @@ _CIFAR = Train(
   weight_decay=1e-5,
   decay_scaled=False,
   bias_alpha=0.5,
-  first_alpha=1.0,
   last_alpha=0.5,
   first_lr=0.1,
   last_lr=4.0,
@@ -237,8 +236,9 @@ _CIFAR = Train(
 )
 VARIANTS: Variants = {
   'quick': (
-    'XOR clusters: the limit learns the features, the NTK cannot: a minute',
-    Train(sweep={'model': ('limit', 'pinet', 'ntk')}),
+    'XOR clusters: the limit learns the features, the NTK lacks the points: '
+    'a minute',
+    Train(depth=1, sweep={'model': ('limit', 'pinet', 'ntk')}),
   ),
   'xor': (
     'the same with every model, deep and shallow, over seeds',
@@ -267,14 +267,14 @@ VARIANTS: Variants = {
   'depth': (
     'what a layer costs, and does: XOR clusters',
     Train(
-      d=40, points=200, mu=4.0, steps=800, records=40, seeds=1,
+      d=40, steps=800, records=40, seeds=1,
       sweep={'depth': (1, 2, 3, 4)},
     ),
   ),
   'rank': (
     'what a direction costs, and does: XOR clusters',
     Train(
-      d=40, points=200, mu=4.0, steps=800, records=40, seeds=1,
+      d=40, steps=800, records=40, seeds=1,
       sweep={'rank': (10, 20, 40, 80)},
     ),
   ),
@@ -297,7 +297,6 @@ VARIANTS: Variants = {
     '(--data_dir)',
     Train(
       task='omniglot_to_mnist', rank=100, batch=20, lr=1.0, bias_alpha=0.5,
-      first_alpha=1.0, last_alpha=1.0,
       tests=1000, points=300, steps=1000, records=5, seeds=1,
       sweep={'model': ('limit', 'munet', 'nngp')},
     ),

@@ -66,13 +66,13 @@ def untrained(config: Train) -> str:
   way = c.steps * c.lr * c.first_alpha * c.last_alpha
   if c.task == 'xor':
     way *= c.mu**2 / c.d
-    if way < 35:
-      return f'needs T η α₁ α_L μ²/d >= 35 to leave the start: it is {way:.3g}'
+    if way < 25:
+      return f'needs T η α₁ α_L μ²/d >= 25 to leave the start: it is {way:.3g}'
     kernel, network = c.mu**4 * c.points / c.d**2, c.mu**2 * c.points / c.d
-    if kernel > 5:
-      return f'needs μ⁴n/d² <= 5, or kernels generalise too: it is {kernel:.2g}'
-    if network < 10:
-      return f'needs μ²n/d >= 10, or nothing can be learnt: it is {network:.2g}'
+    if kernel > 9:
+      return f'needs μ⁴n/d² <= 9, or kernels generalise too: it is {kernel:.2g}'
+    if network < 30:
+      return f'needs μ²n/d >= 30, or nothing can be learnt: it is {network:.2g}'
     if c.mu < 3:
       return 'needs μ >= 3: below, clusters overlap'
   elif way < 50:
