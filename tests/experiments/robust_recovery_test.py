@@ -133,12 +133,12 @@ def test_large_measurements_are_read_in_blocks(tmp_path, monkeypatch):
 
 
 def test_one_command_gives_the_matrix_back(tmp_path):
-  """Rank one, a sixth of the entries wrong: found, and told which."""
-  n, rng = 12, np.random.default_rng(3)
+  """Rank one, a tenth of the entries wrong: found, and told which."""
+  n, rng = 16, np.random.default_rng(3)
   M = np.outer(rng.normal(size=n), rng.normal(size=n)) * 5
-  rows, columns = np.nonzero(rng.random((n, n)) < 0.8)
+  rows, columns = np.nonzero(rng.random((n, n)) < 0.9)
   y = M[rows, columns]
-  wrong = rng.random(y.shape) < 0.15
+  wrong = rng.random(y.shape) < 0.1
   y = np.where(wrong, y + 40 * rng.normal(size=y.shape), y)
   shuffled = rng.permutation(y.size)
   config = own(
