@@ -149,7 +149,9 @@ def _cost(config: Bandwidth, exact: dict, seen: dict) -> Claim:
     wide = (4 * b, f, r)
     if value < 0.05 and wide in seen and b >= 2 * np.pi * f:
       with np.errstate(divide='ignore', invalid='ignore'):
-        ratios.append(seen[wide][0] / seen[b, f, r][0])
+        # Of a run that went on to its end.
+        ended = 0 * (seen[wide][-1] + seen[b, f, r][-1])
+        ratios.append(seen[wide][0] / seen[b, f, r][0] + ended)
   if not ratios or min(times(config)) > 1:
     why = 'needs boxes λ >= 2πf and 4λ, and a record at 50 features'
     return untestable(*texts, why)
