@@ -69,7 +69,7 @@ class FewShot(Run):
     0, 'rows that a kernel has room for; 0: as many as it appends', low=0
   )
   kernel_precision: str = field(
-    'float64', 'of kernels', choices=('float32', 'float64')
+    'float64', 'of kernels, at most precision', choices=('float32', 'float64')
   )
   # Hyperparameters: traced, so that every value can be a lane.
   meta_lr: float | None = _open('outer step size', low=0)
@@ -130,8 +130,6 @@ class FewShot(Run):
         self.queries,
         f'at most {20 - self.shots}: 20 drawings of a character',
       )
-    if self.kernel_precision == 'float64' and self.precision == 'float32':
-      yield Problem('kernel_precision', 'float64', 'float32, as precision')
     idle = ('signal', 'rank') if self.task == 'omniglot' else ()
     for path in idle:
       if path in self.sweep:

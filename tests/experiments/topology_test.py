@@ -55,6 +55,10 @@ def test_every_experiment_compiles_for_a_tpu(name, model):
     capture_output=True,
     text=True,
   )
+  if name == 'scaling_law':  # fits of double precision, which a TPU has not
+    assert done.returncode == 2
+    assert "got 'float32', expected one of float64" in done.stderr
+    return
   assert done.returncode == 0, done.stderr[-2000:]
   assert 'devices   4 x TPU v5 lite' in done.stdout
   assert re.search(r'arguments a device +[\d.]+ [KMG]?i?B', done.stdout)

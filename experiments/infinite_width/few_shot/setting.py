@@ -88,12 +88,15 @@ def arm(config: FewShot) -> Arm:
     source = few_shot.gaussian(c.d, c.rank)
   learner, notes = _learner(c)
   kernel = c.model in KERNELS
+  single = c.precision == 'float32' or (
+    kernel and c.kernel_precision == 'float32'
+  )
   structure = structure_of(
     few_shot.Structure,
     c,
     learner=learner,
     source=source,
-    dtype=jnp.dtype(c.kernel_precision if kernel else c.precision),
+    dtype=jnp.dtype(min(precisions)),  # 'float32' before 'float64'
   )
   return Arm(
     few_shot.system(structure),
