@@ -88,9 +88,7 @@ def arm(config: FewShot) -> Arm:
     source = few_shot.gaussian(c.d, c.rank)
   learner, notes = _learner(c)
   kernel = c.model in KERNELS
-  single = c.precision == 'float32' or (
-    kernel and c.kernel_precision == 'float32'
-  )
+  precisions = {c.precision, c.kernel_precision if kernel else c.precision}
   structure = structure_of(
     few_shot.Structure,
     c,
