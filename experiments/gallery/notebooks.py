@@ -62,7 +62,7 @@ def page(
     note = '\nNot executed for this site: `--notebooks` does.\n'
   title = cells[0]['source'].split('\n')[0].removeprefix('# ')
   page.parent.mkdir(parents=True, exist_ok=True)
-  parts, images = [], 0
+  parts, images, alt = [], 0, title
   for cell in cells:
     if cell['cell_type'] == 'markdown':
       parts.append(cell['source'])
@@ -91,12 +91,12 @@ def _kept(source: pathlib.Path, store: pathlib.Path) -> pathlib.Path:
 
 
 def _cells(source: pathlib.Path) -> list[dict[str, Any]]:
-  """The cells of the percent format, without the package that executes them.
+  r"""The cells of the percent format, without the package that executes them.
 
   >>> import tempfile
   >>> with tempfile.TemporaryDirectory() as folder:
   ...   file = pathlib.Path(folder, 'a.py')
-  ...   n = file.write_text('# %% [markdown]\\n# # Title\\n\\n# %%\\nx = 1\\n')
+  ...   n = file.write_text('# %% [markdown]\n# # Title\n\n# %%\nx = 1\n')
   ...   [(c['cell_type'], c['source']) for c in _cells(file)]
   [('markdown', '# Title'), ('code', 'x = 1')]
   """

@@ -27,11 +27,10 @@ _COPIED = (
 )
 _MARK = re.compile(r'^<!--.*-->\n', re.MULTILINE)  # for tests/readme.py
 _IMAGE = re.compile(r'!\[([^]]*)\]\((figures/[^)]+)\)')
-_TITLE = re.compile(r'^# (.+)$', re.MULTILINE)
 _QUESTION = re.compile(r'^\| \[([^]]+)\]\((\w+)\.md\) \| (.+\?) \|$', re.M)
 _HOWTO = ('howto', 'extending', 'uses', 'scale', 'gallery')
 
-Nav = list[dict[str, Any]]
+Nav = list[Any]  # of pages, and of {title: page or Nav}
 
 
 def stage(
@@ -57,18 +56,16 @@ def stage(
   shutil.copytree(docs / 'figures', pages / 'docs/figures')
   sources = {'start': ROOT / 'README.md', 'contributing': ROOT / _CONTRIBUTING}
   sources |= {f'docs/{file.stem}': file for file in docs.glob('*.md')}
-  titles = {}
   for name, file in sources.items():
     text = _MARK.sub('\n', file.read_text())
     text = text.replace('](../README.md', '](../start.md')
     text = text.replace('](README.md', '](start.md')
     text = text.replace(f'](../{_CONTRIBUTING}', '](../contributing.md')
     text = text.replace(f']({_CONTRIBUTING}', '](contributing.md')
-    titles[name] = _TITLE.search(text)[1]
     _write(pages / f'{name}.md', text)
   _write(pages / 'claims.md', tables.claims(gallery))
   _write(pages / 'cite.md', _cite())
-  _write(pages / 'index.md', _index(gallery, titles))
+  _write(pages / 'index.md', _index(gallery))
   results = _results(root, gallery, pages)
   systems = [name for _, name, _ in _questions()]
   return [
@@ -95,7 +92,7 @@ def _questions() -> list[tuple[str, str, str]]:
   return _QUESTION.findall((ROOT / 'docs/index.md').read_text())
 
 
-def _index(gallery: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+def _index(gallery: Mapping[str, Any]) -> str:
   """The first page: a figure and a question for each system."""
   cards = []
   for title, name, question in _questions():
@@ -113,10 +110,10 @@ def _index(gallery: Mapping[str, Any], titles: Mapping[str, str]) -> str:
   return (
     '---\nhide: [navigation, toc]\n---\n# Training dynamics\n\n'
     'Theorems about training dynamics, seen, checked, swept and built on, in '
-    'JAX. Every experiment compares a *trajectory* with a *law* and says, claim '
-    'by claim: predicted, measured, holds or not. [Start here](start.md), see '
-    '[every claim](claims.md), or ask [which law answers your question]'
-    '(docs/laws.md).\n\n'
+    'JAX. Every experiment compares a *trajectory* with a *law* and says, '
+    'claim by claim: predicted, measured, holds or not. '
+    '[Start here](start.md), see [every claim](claims.md), or ask '
+    '[which law answers your question](docs/laws.md).\n\n'
     f'{tables.summary(gallery)}\n\n<div class="gallery">\n{body}\n</div>\n'
   )
 
