@@ -130,6 +130,12 @@ class Picture(Run):
     'how the matrix is found; nuclear and convex solve for all of it',
     choices=('subgradient', 'least_squares', 'nuclear', 'convex'),
   )
+  schedule: str = field(
+    'tracker',
+    'steps of the sub-gradient method: tracker, preconditioned, for pictures, '
+    'whose singular values differ much; normalised for matrices of exact rank',
+    choices=('tracker', 'normalised'),
+  )
   target: str | None = field(
     None, 'npy, csv or image file; a photograph when there is none', file=True
   )
@@ -157,6 +163,9 @@ class Picture(Run):
     high=1,
     low_open=True,
     high_open=True,
+  )
+  decay: float = field(
+    0.99, 'factor a step, of normalised', low=0, high=1, low_open=True
   )
   damping: float = field(
     1e-3, 'λ of the preconditioner, in units of the size', low=0, low_open=True

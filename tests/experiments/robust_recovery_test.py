@@ -146,7 +146,14 @@ def test_one_command_gives_the_matrix_back(tmp_path):
   )
   out = tmp_path / 'found.npz'
   config = dataclasses.replace(
-    config, k=1, steps=200, records=4, out=str(out), alpha=0.1
+    config,
+    k=1,
+    schedule='normalised',
+    steps=1200,
+    records=4,
+    out=str(out),
+    alpha=1e-3,
+    precision='float64',
   )
   study = Study(EXPERIMENT, config, str(tmp_path / 'run'))
   study.run(progress='none')

@@ -28,6 +28,7 @@ class Hp(NamedTuple):
   k: Int[ArrayLike, '']
   eta: Float[ArrayLike, '']
   level: Float[ArrayLike, '']
+  decay: Float[ArrayLike, '']
   damping: Float[ArrayLike, '']
   alpha: Float[ArrayLike, '']
   ratio: Float[ArrayLike, ''] = 1.0
@@ -35,10 +36,13 @@ class Hp(NamedTuple):
 
 
 RULES = {
-  'subgradient': lambda hp: optax.chain(
+  'tracker': lambda hp: optax.chain(
     optimizers.scale_by_gram(hp.damping),
     subgradient.tracked_quantile(hp.eta, hp.level),
   ),
+  # Known entries have no Sign-RIP: what is left may be in a few rows, which a
+  # quantile does not see.
+  'normalised': lambda hp: subgradient.normalised_geometric(hp.eta, hp.decay),
   'least_squares': lambda hp: optimizers.scaled_gd(hp.eta, hp.damping),
 }
 CONVEX = {'nuclear': ms.convex.squares, 'convex': ms.convex.absolute}
@@ -71,7 +75,7 @@ def arm(config: Config) -> Arm:
     measure=_given,
     loss=ms.mean_residual(jnp.abs) if absolute else ms.least_squares,
     start=ms.starts.spectral(jnp.sign if absolute else lambda y: y),
-    optimizer=RULES[config.method],
+    optimizer=RULES[config.schedule if absolute else config.method],
     dtype=dtype,
   )
   system = ms.system(structure)
