@@ -93,6 +93,14 @@ def pytest_collection_modifyitems(config, items):
   items[:] = kept
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item):
+  """The launcher sets the precision of its process: not that of the suite."""
+  if not jax.config.values['jax_enable_x64']:
+    jax.config.update('jax_enable_x64', True)
+    pytest.fail('double precision was left off for the tests that follow')
+
+
 def pytest_runtest_setup(item):
   """Begins no test of a part after ten minutes."""
   spent = time.monotonic() - _BEGAN

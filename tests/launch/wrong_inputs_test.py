@@ -6,6 +6,7 @@
 import importlib
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 from absl.testing import flagsaver
@@ -21,6 +22,13 @@ TABLE = [
   .read_text()
   .splitlines()
 ]
+
+
+@pytest.fixture(autouse=True)
+def precision():
+  """The launcher sets that of its process."""
+  yield
+  jax.config.update('jax_enable_x64', True)
 
 
 @pytest.fixture(autouse=True)
