@@ -130,7 +130,7 @@ def read(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         out[j, i] = np.nan
       if not (np.isfinite(out[j, i]) and out[j, i] > 0):
         raise refuse(
-          f'{path}: {name} of run {i + 1} is {row[name]!r}', 'a number > 0'
+          f'{name} of run {i + 1} is {row[name]!r}', f'a number > 0 in {path}'
         )
   return out[0], out[1], out[2]
 

@@ -16,7 +16,7 @@ def quantile(cells: int, draws: int) -> float:
     Standard errors.
 
   >>> round(quantile(1, 10**6), 3), round(quantile(40, 80), 2)
-  (3.0, 4.22)
+  (3.0, 4.2)
   """
   one = 2 * (1 - statistics.NormalDist().cdf(3.0))
   z = statistics.NormalDist().inv_cdf(1 - one / 2 / max(cells, 1))

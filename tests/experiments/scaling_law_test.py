@@ -71,7 +71,7 @@ def test_a_table_of_ones_own_is_fitted(tmp_path):
   [
     (['1,2,3'], 'N,D,L', 'columns N, D, loss and a row a run'),
     ([], 'N,D,loss', 'columns N, D, loss and a row a run'),
-    (['1,2,x'], 'N,D,loss', "loss of run 1 is 'x', expected a number > 0"),
+    (['1,2,x'], 'N,D,loss', "loss of run 1 is 'x', expected a number > 0 in"),
     (['1,2,3', '1,-2,3'], 'N,D,loss', "D of run 2 is '-2'"),
     (['1,2'], 'N,D,loss', 'loss of run 1 is None'),
   ],

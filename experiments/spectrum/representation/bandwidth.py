@@ -121,9 +121,12 @@ def _flat(exact: dict, seen: dict) -> Claim:
     'where the floor is nine tenths, width gains nothing',
     f'{_PAPER}: no width makes up for a bounded box',
   )
-  ratios = [
-    seen[key][0] / seen[key][-1] for key, value in exact.items() if value > 0.9
-  ]
+  with np.errstate(divide='ignore', invalid='ignore'):
+    ratios = [
+      seen[key][0] / seen[key][-1]
+      for key, value in exact.items()
+      if value > 0.9
+    ]
   if not ratios:
     return untestable(*texts, 'no floor above 0.9')
   return at_most(

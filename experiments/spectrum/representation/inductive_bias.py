@@ -66,6 +66,7 @@ def claims(config: Bias, ds: Dataset) -> list[Claim]:
           table[..., ::sign],
           0.0,
           f'means over {own.seeds} draws of the inputs',
+          strict=True,
           **words,
         )
       )

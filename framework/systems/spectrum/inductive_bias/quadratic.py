@@ -22,9 +22,10 @@ References:
   of independent random variables", 1980.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import log_ndtr
 from jaxtyping import Array, ArrayLike, Float
 
@@ -122,14 +123,14 @@ def lugannani_rice(
   u = safe * jnp.sqrt(second)
   # Both tails are Φ(−|r|) ± φ(r)(1/r − 1/u): of one sign, in logarithms.
   size = jnp.abs(r)
-  log_phi = -(r**2) / 2 - 0.5 * np.log(2 * np.pi)
+  log_phi = -(r**2) / 2 - 0.5 * math.log(2 * math.pi)
   log_tail = log_ndtr(-size)
   # φ(r)/Φ(−|r|) is between |r| and |r| + 1/|r|: no overflow.
   mills = jnp.exp(log_phi - log_tail)
   change = mills * (1 / size - 1 / jnp.abs(u))
   own = log_tail + jnp.log1p(jnp.maximum(-change, -1 + 1e-12))
   other = jnp.log1p(-jnp.exp(own))
-  middle = 0.5 + third / (6 * np.sqrt(2 * np.pi) * second**1.5)
+  middle = 0.5 + third / (6 * math.sqrt(2 * math.pi) * second**1.5)
   below = eps < mean
   lower = jnp.where(below, own, other)
   upper = jnp.where(below, other, own)
@@ -172,5 +173,5 @@ def exact(
   exponent = jnp.sum(-jnp.log(room) / 2 + m[None] * s[:, None] / room, axis=1)
   exponent = exponent - s * eps - (value - t * eps)
   terms = jnp.exp(exponent) / (-s) * ds * dy
-  total = jnp.sum(terms.imag) / (2 * np.pi)
+  total = jnp.sum(terms.imag) / (2 * math.pi)
   return value - t * eps + jnp.log(total)
