@@ -108,7 +108,7 @@ def test_the_search_finds(built, browser):
   page = browser.new_page()
   page.goto((built / 'index.html').as_uri())
   page.keyboard.press('s')
-  page.locator('.md-search__input').fill('balanced')
+  page.locator('.md-search__input').press_sequentially('balanced')
   found = page.locator('.md-search-result__item')
   found.first.wait_for(timeout=20_000)
   assert 'balanced' in found.first.inner_text().lower()
