@@ -46,8 +46,7 @@ def arm(config: Config) -> Arm:
 def claims(config: Config, ds: Dataset) -> list[Claim]:
   """Claims on where the truth is recovered."""
   lanes = Lanes(config, ds)
-  recovered = known(np.less, lanes.last, _RECOVERED)
-  x, can = lanes.evidence, _can(lanes)
+  recovered, x, can = _recovered(lanes), lanes.evidence, _can(lanes)
   made = [
     gate(can, (x >= gates.ENOUGH, 'no cell with measurements enough')).claim(
       at_least,
@@ -73,6 +72,12 @@ def claims(config: Config, ds: Dataset) -> list[Claim]:
     ),
   ]
   return [*made, _collapse(lanes, can, recovered), _agnostic(lanes, can)]
+
+
+def _recovered(lanes: Lanes) -> np.ndarray:
+  """1 or 0 for each lane; one that is known to have diverged has not."""
+  gone = np.isfinite(lanes.ds['diverged_at'].values).ravel()
+  return np.where(gone, 0.0, known(np.less, lanes.last, _RECOVERED))
 
 
 def _can(lanes: Lanes) -> Gate:
@@ -152,7 +157,7 @@ def _collapse(lanes: Lanes, can: Gate, recovered: np.ndarray) -> Claim:
 def _agnostic(lanes: Lanes, can: Gate) -> Claim:
   r, n = lanes.config.r, lanes.config.n
   x, k = lanes.evidence, lanes.given('k')
-  recovered = known(np.less, lanes.last, _RECOVERED)
+  recovered = _recovered(lanes)
   parts = [can.can & (k == value) for value in (r, n)]
   there = all(_both_sides(x[part], lanes) for part in parts)
   ratio = np.nan
