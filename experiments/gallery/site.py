@@ -79,11 +79,7 @@ def build(
       'docs_dir': f'{pages}',
       'site_dir': f'{where.absolute()}',
       'nav': nav,
-      'plugins': {
-        'search': {},
-        'offline': {},
-        'mkdocstrings': {'handlers': handlers},
-      },
+      'plugins': {'mkdocstrings': {'handlers': handlers}},
     }
     config.write_text(json.dumps(settings))  # JSON is YAML
     subprocess.run(

@@ -5,6 +5,7 @@ links hold; everything else is written here.
 """
 
 import ast
+import json
 import pathlib
 import re
 import shutil
@@ -64,6 +65,7 @@ def stage(
     text = text.replace(f']({_CONTRIBUTING}', '](contributing.md')
     _write(pages / f'{name}.md', text)
   _write(pages / 'claims.md', tables.claims(gallery))
+  _write(pages / collect.NAME, json.dumps(gallery, ensure_ascii=False))
   _write(pages / 'cite.md', _cite())
   _write(pages / 'index.md', _index(gallery))
   results = _results(root, gallery, pages)
