@@ -175,6 +175,8 @@ def mean_residual(rho: Callable[[Array], Array]) -> Loss:
     value, weights = jax.value_and_grad(
       lambda z: jnp.sum(rho(root * z)) / count
     )(z)
+    if used is not None:  # whatever ρ'(0) is
+      weights = jnp.where(used, weights, 0)
     DG, DtF = problem.operator.adjoint_products(weights, F, G)
     return Slope(value, DG, DtF, weights)
 

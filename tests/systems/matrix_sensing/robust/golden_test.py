@@ -124,3 +124,26 @@ def test_polyak_from_a_tiny_start_needs_its_cap():
   free = follow(subgradient.polyak(), np.array([0, 1]))
   assert free['error'][1] > 1e14
   assert math.isclose(capped['error'][1], capped['error'][0], rel_tol=1e-6)
+
+
+def test_measurements_that_are_not_used_do_not_count():
+  """The first 100 of 240 are the problem of these 100, from start to step."""
+  whole = problem()
+  few = whole._replace(
+    operator=operators.svec(whole.operator.A[:100] * 2.4**0.5, (8, 8), True),
+    noise=whole.noise[:100] * 2.4**0.5,
+  )
+  masked = whole._replace(used=jnp.arange(240) < 100)
+  system, hp = ms.system(structure(RULES['q25'])), Hp(alpha=0.3)
+
+  @jax.jit
+  def step(given):
+    state = system.init(jax.random.key(0), given, hp)
+    return system.step(jax.random.key(0), state, given, hp)
+
+  one, other = step(few), step(masked)
+  X, Y = (np.array(s.params['X']) for s in (one, other))
+  np.testing.assert_allclose(X @ X.T, Y @ Y.T, rtol=1e-10, atol=1e-12)
+  np.testing.assert_allclose(
+    one.opt_state.step_size, other.opt_state.step_size, rtol=1e-12, atol=0
+  )
