@@ -157,7 +157,7 @@ def test_the_table_of_claims_is_worked_by_keyboard(built, browser):
   page.keyboard.press('Tab')  # verdict
   page.keyboard.press('h')  # holds
   assert rows.count() == 1 and 'loss' in rows.first.inner_text()
-  page.keyboard.press('a')  # all
+  page.keyboard.press('Home')  # all
   assert rows.count() == 2
   verdict = page.get_by_role('button', name='verdict')
   verdict.focus()
