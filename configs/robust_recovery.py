@@ -311,7 +311,7 @@ VARIANTS: Variants = {
   'schedules': (
     'step sizes compared: which arrive, and what stops the others',
     Config(
-      steps=1500,
+      steps=1600,
       seeds=2,
       alpha=1e-4,
       sweep={
@@ -324,7 +324,7 @@ VARIANTS: Variants = {
           'tracker',
           'polyak',
         ),
-        'decay': (0.99, 0.995),
+        'decay': (0.98, 0.997),
         'outliers': (0.1, 0.3),
       },
     ),
