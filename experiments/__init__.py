@@ -3,6 +3,21 @@
 import os
 import sys
 
+__all__ = ['EXPERIMENTS']
+
+EXPERIMENTS = (
+  'matrix_sensing',
+  'robust_recovery',
+  'xor_grokking',
+  'modular_grokking',
+  'attention_svm',
+  'mup_transfer',
+  'infinite_width',
+  'pi_limit',
+  'spectrum',
+  'scaling_law',
+)
+
 # Before scipy loads it: on matrices of a few dozen rows its threads wait for
 # each other, and a factorisation takes twenty times as long.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')

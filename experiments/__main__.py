@@ -7,21 +7,9 @@ so is `training-dynamics NAME ...` once installed. NAME may be `gallery`, too.
 import importlib
 import sys
 
+from experiments import EXPERIMENTS
 from framework.config.fields import nearest
 from framework.launch import main as launch
-
-EXPERIMENTS = (
-  'matrix_sensing',
-  'robust_recovery',
-  'xor_grokking',
-  'modular_grokking',
-  'attention_svm',
-  'mup_transfer',
-  'infinite_width',
-  'pi_limit',
-  'spectrum',
-  'scaling_law',
-)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
   if len(argv) > 1:
     name = argv[1]
     if name == 'gallery':
-      gallery = importlib.import_module('experiments.gallery.__main__')
+      gallery = importlib.import_module(f'experiments.{name}.__main__')
       sys.exit(gallery.main(argv[2:]))
     if name in EXPERIMENTS:
       found = importlib.import_module(f'experiments.{name}').EXPERIMENT

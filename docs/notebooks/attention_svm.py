@@ -29,8 +29,8 @@ solution = svm(rows)
 # %%
 print('gap', float(solution.certificate.gap))
 # %% [markdown]
-# Logits of the tokens of each input under the solution: the chosen token, at the
-# left, is ahead of all others by at least one.
+# Logits of the tokens of each input under the solution: the chosen token, at
+# the left, is ahead of all others by at least one.
 # %%
 logits = np.einsum('ntd,de,ne->nt', tokens, solution.W, queries)
 fig, ax = plt.subplots(figsize=(5, 2.6))

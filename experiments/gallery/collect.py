@@ -16,7 +16,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from experiments.__main__ import EXPERIMENTS
+from experiments import EXPERIMENTS
 from framework import config as config_lib
 from framework.evidence import claim_tables
 from framework.launch import Experiment
