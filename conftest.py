@@ -23,7 +23,7 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 import jax
 import pytest
 
-from framework.launch import xla_flags
+from framework.launch.devices import xla_flags
 
 _BEGAN = time.monotonic()
 

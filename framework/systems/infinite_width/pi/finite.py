@@ -26,7 +26,7 @@ import optax
 from jaxtyping import Array, DTypeLike, Float, Key
 
 from framework.checks import check_sizes
-from framework.maths import draws
+from framework.maths import draws, linalg
 from framework.maths.gaussian import Transform
 from framework.systems.infinite_width.pi.net import ONES, Multipliers, Net
 from framework.systems.infinite_width.pi.rows import Layer
@@ -86,7 +86,7 @@ def sample(
     last = i + 1 == depth
     W.append(below / n**0.5 if last else omegas[i + 1] @ below / n)
   b = [o @ x / n**0.5 for o, x in zip(omegas, net.biases[:-1], strict=True)]
-  bases = tuple(jnp.linalg.qr(o)[0] for o in omegas)
+  bases = tuple(linalg.qr(o)[0] for o in omegas)
   return Params(tuple(W), (*b, net.biases[-1])), bases
 
 

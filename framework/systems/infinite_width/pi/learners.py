@@ -1,4 +1,4 @@
-r"""What is trained on a task: the π-limit, networks of a width, kernels.
+r"""Learners of a task: the π-limit, networks of a width, kernels.
 
     limit      the π-limit: gradient descent on coefficients
     pinet      a π-net of width n drawn from it, with projected gradients
@@ -19,7 +19,7 @@ import optax
 from jaxtyping import Array, DTypeLike, Float, PyTree
 
 from framework.checks import check_sizes
-from framework.maths import kernels
+from framework.maths import kernels, linalg
 from framework.maths.gaussian import Transform, transform
 from framework.systems.infinite_width.pi import finite, gradient, sgd
 from framework.systems.infinite_width.pi import memory as memory_lib
@@ -59,7 +59,7 @@ class Hp(NamedTuple):
 
 
 class Sizes(NamedTuple):
-  """What is known of a run before it is compiled."""
+  """Sizes of a run, known before it is compiled."""
 
   k: int  # outputs
   batch: int  # rows of a step
@@ -323,7 +323,7 @@ def kernel(
       ridge = hp.ridge * jnp.mean(jnp.diagonal(gram))
       target = jax.nn.one_hot(problem['y'], s.k, dtype=s.dtype) - 0.5
       eye = jnp.eye(len(x), dtype=gram.dtype)
-      dual = jax.scipy.linalg.solve(gram + ridge * eye, target, assume_a='pos')
+      dual = linalg.solve_spd(gram + ridge * eye, target)
       return x, dual.astype(s.dtype)
 
     def step(state, x, loss, hp):

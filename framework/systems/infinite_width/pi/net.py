@@ -42,7 +42,7 @@ __all__ = [
 
 
 class Multipliers(NamedTuple):
-  """What the forward pass is multiplied with: traced scalars."""
+  """Multipliers of the forward pass: traced scalars."""
 
   first: Float[Array, ''] | float = 1.0  # α₁, of the first layer
   last: Float[Array, ''] | float = 1.0  # α_L, of the output

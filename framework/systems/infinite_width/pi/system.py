@@ -27,6 +27,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from framework.checks import check_sizes
+from framework.maths import linalg
 from framework.maths.norms import norm, ratio
 from framework.system import System
 from framework.systems.infinite_width.pi.learners import (
@@ -186,7 +187,7 @@ def _transfer(own: Learner, state: PyTree, problem: Any, hp: Hp, s: Structure):
   gram, ahead = K[:n, :n], K[n:, :n]
   target = jax.nn.one_hot(y, s.k_to, dtype=s.dtype) - 0.5
   ridge = hp.ridge * jnp.mean(jnp.diagonal(gram)) * jnp.eye(n, dtype=s.dtype)
-  f = ahead @ jax.scipy.linalg.solve(gram + ridge, target, assume_a='pos')
+  f = ahead @ linalg.solve_spd(gram + ridge, target)
   hits = jnp.argmax(f, -1) == problem['y_to_test']
   return jnp.mean(hits.astype(s.dtype))
 

@@ -270,7 +270,7 @@ def factor(structure: Structure) -> System:
     model = factor_model(models, s.d, s.r, hp.signal, hp.noise, dtype)
     data = factor_data(labelled, model, s.n, hp.label_noise)
     raw = draws.normal(other, (s.d,), dtype)
-    U = model.A / jnp.asarray(hp.signal, dtype)
+    U = _directions(model)
     raw = raw - U @ (U.T @ raw)
     direction = raw / jnp.linalg.norm(raw)
     xi = draws.normal(off, (s.n,), dtype)
@@ -296,9 +296,7 @@ def factor(structure: Structure) -> System:
     missed = direction - beta
     return {
       'pretrained': risk(model, in_subspace(data, P)),
-      'oracle': risk(
-        model, in_subspace(data, model.A / jnp.asarray(hp.signal, dtype))
-      ),
+      'oracle': risk(model, in_subspace(data, _directions(model))),
       'supervised': risk(model, least_norm(data)),
       # E((β − u)·x)², of inputs with the covariance AAᵀ + s² I.
       'uninformative': jnp.sum((model.A.T @ missed) ** 2)
@@ -306,3 +304,12 @@ def factor(structure: Structure) -> System:
     }
 
   return System(sample, init, step, observe)
+
+
+def _directions(model: Model) -> Float[Array, 'd r']:
+  """Orthonormal columns of A.
+
+  Not A over its scale: a compiler that knows the scale multiplies with what it
+  rounds its inverse to, and one that does not divides.
+  """
+  return model.A / jnp.linalg.norm(model.A, axis=0, keepdims=True)

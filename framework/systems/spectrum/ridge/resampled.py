@@ -94,7 +94,7 @@ def resampled(structure: PartStructure) -> System:
   >>> data = Data(jnp.eye(4), jnp.ones((4, 1)))
   >>> hp = PartHp(jnp.int32(2), jnp.float32(1.0))
   >>> key, times = jax.random.key(0), jnp.array([3])
-  >>> print(rollout(parts, key, hp, times, data)[1]['train'])
+  >>> print(rollout(parts, key, hp, times, data)[1]['train'].round(4))
   [0.25]
   """
   dtype, most = jnp.dtype(structure.dtype), structure.n_max

@@ -8,7 +8,7 @@ import jax
 from absl import flags, logging
 
 from framework import config as config_lib
-from framework.launch import rollcall, xla_flags
+from framework.launch.devices import rollcall, xla_flags
 
 __all__ = [
   'accept_jax_flags',

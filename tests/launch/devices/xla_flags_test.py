@@ -1,6 +1,6 @@
 import json
 
-from framework.launch import xla_flags
+from framework.launch.devices import xla_flags
 
 REAL = '--xla_cpu_enable_fast_math=false'
 GONE = '--xla_no_such_flag=true'
