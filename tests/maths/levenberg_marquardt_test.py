@@ -54,8 +54,9 @@ def test_a_start_that_is_not_finite_stays_where_it_is():
 def test_nearly_parallel_columns():
   """The condition of J is 1e7, whose square float64 does not hold."""
   t = jnp.linspace(0, 1, 20)
-  tilted = lambda th: (
-    th[0] * t + th[1] * (t + 1e-7 * t**2) - 3 * t - t**2 * 1e-7
-  )  # noqa: E501, E731
+
+  def tilted(th):
+    return th[0] * t + th[1] * (t + 1e-7 * t**2) - 3 * t - t**2 * 1e-7
+
   state, _ = lm.minimise(tilted, jnp.array([0.0, 0.0]))
   assert state.sse < 1e-24
