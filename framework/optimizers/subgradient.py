@@ -233,10 +233,11 @@ def tracked_quantile(
   def size(updates, q, extra):
     del updates
     e = jnp.abs(_needed('residuals', extra))
-    there = jnp.sum(~jnp.isnan(e))
-    begin = jnp.square(jnp.nansum(jnp.sqrt(e)) / there)
-    q = jnp.where(q > 0, q, begin)
-    q = q * jnp.exp(gain * (level - jnp.sum(e <= q) / there))
+    missing = jnp.isnan(e)
+    there = _total(~missing, e.dtype)
+    size = _total(jnp.where(missing, 0, jnp.sqrt(e)), e.dtype)
+    q = jnp.where(q > 0, q, jnp.square(size / there))
+    q = q * jnp.exp(gain * (level - _total(e <= q, e.dtype) / there))
     return jnp.asarray(step) / _MEAN * q / _normal(level), q.astype(e.dtype)
 
   return _rule(lambda dtype: jnp.zeros((), dtype), size)
@@ -296,6 +297,11 @@ def _rule(
 def _steps(dtype: DTypeLike) -> Array:
   del dtype
   return jnp.int32(0)
+
+
+def _total(x: Array, dtype: DTypeLike) -> Array:
+  """The sum, as a product: on a CPU a plain one is not vectorised."""
+  return jnp.dot(x.astype(dtype), jnp.ones(x.shape, dtype))
 
 
 def _needed(name: str, extra: dict[str, Any]) -> Any:
