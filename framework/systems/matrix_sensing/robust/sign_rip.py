@@ -19,7 +19,7 @@ __all__ = ['SignRip', 'sign_rip']
 
 
 class SignRip(NamedTuple):
-  """What the sub-gradient has along X, and relative to it, elsewhere."""
+  """The sub-gradient along X and, relative to that, elsewhere."""
 
   phi: Float[Array, '']
   delta: Float[Array, '']

@@ -1,4 +1,4 @@
-"""What operators share that see FGᵀ through its factors."""
+"""Operators that see FGᵀ through its factors: their common part."""
 
 import dataclasses
 
