@@ -82,7 +82,7 @@ def nuclear_norm(
     squared_error.
 
   >>> from framework import rollout
-  >>> from framework.systems.matrix_sensing import operators
+  >>> from framework.systems.matrix_sensing import Problem, operators
   >>> op = operators.structured.rank_one(jnp.eye(2))  # the diagonal
   >>> y = jnp.array([2.0, 0.0])
   >>> problem = Problem(op, None, None, jnp.sum(y**2), y=y)

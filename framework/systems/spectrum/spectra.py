@@ -20,7 +20,7 @@ _DIRECT = 24  # terms summed one by one before Euler and Maclaurin take over
 
 
 class Tail(NamedTuple):
-  """What lies beyond the kept modes, through its power sums.
+  """The tail beyond the kept modes, through its power sums.
 
   lam_j = Σ_{i>M} (λ_i / λ_M)^j, j = 1, 2, ...
   v2_j = Σ_{i>M} v_i² (λ_i / λ_M)^j, j = 0, 1, ...

@@ -100,7 +100,8 @@ def test_the_start_has_the_scale_alpha():
   shape = dynamics.Structure(n1=400, n2=300, k_max=4, **GENERAL)
   gd = dynamics.system(shape)
   hp = dynamics.Hp(alpha=0.3, ratio=0.5, k=3)
-  params = jax.jit(gd.init)(jax.random.key(0), None, hp).params
+  problem = gd.sample(jax.random.key(1), hp)
+  params = jax.jit(gd.init)(jax.random.key(0), problem, hp).params
   F, G = (np.array(params[name]) for name in 'FG')
   assert np.all(F[:, 3] == 0) and np.all(G[:, 3] == 0)
   # Singular values of a Gaussian n x k lie in 1 ± √(k/n).
@@ -115,7 +116,8 @@ def test_a_tied_start():
   init = jax.jit(gd.init)
   for tied, same in ((1.0, True), (0.0, False)):
     hp = dynamics.Hp(tied=tied, k=3)
-    params = init(jax.random.key(0), None, hp).params
+    problem = gd.sample(jax.random.key(1), hp)
+    params = init(jax.random.key(0), problem, hp).params
     assert np.array_equal(params['F'], params['G']) == same
 
 
@@ -208,8 +210,9 @@ def test_what_triggers_the_modified_step(sigma):
 
 def test_balancing_needs_two_factors():
   gd = dynamics.system(dynamics.Structure(optimizer=optimizers.balanced))
+  problem = gd.sample(jax.random.key(1), dynamics.Hp())
   with pytest.raises(ValueError, match=r"are \['X'\], expected \['F', 'G'\]"):
-    gd.init(jax.random.key(0), None, dynamics.Hp())
+    gd.init(jax.random.key(0), problem, dynamics.Hp())
 
 
 RULES = {

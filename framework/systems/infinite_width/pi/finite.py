@@ -199,8 +199,8 @@ def project(bases: Bases) -> optax.GradientTransformation:
   >>> grads = Params((jnp.ones((3, 2)), jnp.ones((1, 3))),
   ...                (jnp.ones(3), jnp.ones(1)))
   >>> rule = project((basis,))
-  >>> rule.update(grads, rule.init(grads))[0].b
-  (Array([1., 0., 0.], dtype=float32), Array([1.], dtype=float32))
+  >>> print(*rule.update(grads, rule.init(grads))[0].b)
+  [1. 0. 0.] [1.]
   """
 
   def update(updates, state, params=None):

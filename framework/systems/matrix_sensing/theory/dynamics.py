@@ -82,7 +82,7 @@ def half_time(sigma: float, eta: float, start: float) -> float:
     t, by the recursion itself, between steps as the exponential.
 
   >>> round(half_time(1.0, 0.1, 0.001), 1)
-  69.9
+  72.0
   """
   x, t = float(start), 0
   if x**2 >= sigma / 2:
