@@ -70,7 +70,8 @@ def shared(dim: int = 3, dtype=jnp.float64) -> System:
   """Gradient descent whose operator is `data`: shared by all lanes."""
 
   def sample(key, hp, data):
-    return {'operator': data, 'target': jnp.ones(data.shape[0], dtype)}
+    operator = jnp.asarray(data, dtype)
+    return {'operator': operator, 'target': jnp.ones(len(data), dtype)}
 
   def init(key, problem, hp):
     return hp.scale * draw(key, (dim,), dtype)

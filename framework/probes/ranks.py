@@ -36,7 +36,9 @@ def effective_rank(s: Float[Array, ' k']) -> Float[Array, '']:
   """
   total = jnp.sum(s)
   p = s / jnp.where(total > 0, total, 1)
-  return jnp.where(total > 0, jnp.exp(jnp.sum(jax.scipy.special.entr(p))), 0)
+  # The slope of −p ln p at 0 is infinite: a value of 0 counts as staying there.
+  terms = jnp.where(p > 0, jax.scipy.special.entr(jnp.where(p > 0, p, 1)), 0)
+  return jnp.where(total > 0, jnp.exp(jnp.sum(terms)), 0)
 
 
 def stable_rank(s: Float[Array, ' k']) -> Float[Array, '']:
