@@ -131,7 +131,7 @@ def _hash(config: Any) -> str:
 
 
 def _cost(config: Any) -> dict[str, Any]:
-  """What can be said of a run without building it."""
+  """The size of a run, read off its config without building it."""
   lanes = config.seeds * math.prod(map(len, config.sweep.values()))
   steps = getattr(config, 'steps', None)
   return {'lanes': lanes} | ({'steps': steps} if steps else {})
