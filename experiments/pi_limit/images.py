@@ -38,7 +38,7 @@ PUBLISHED = {
 
 
 def _full(c: Train) -> str:
-  """What is missing to the size of the paper, or nothing."""
+  """The condition that the size of the paper lacks, or nothing."""
   epochs = c.steps * c.batch / max(1, c.points)
   if c.task != 'cifar10_jpeg' or c.points < 50_000 or epochs < 50:
     return (

@@ -61,7 +61,7 @@ def times(config: Fit) -> np.ndarray:
 
 
 def found(ds: Dataset, name: str, what: str) -> np.ndarray:
-  """What a form ended with in each lane: rms, median, worst or a parameter."""
+  """An end of each lane of a form: rms, median, worst or a parameter."""
   return lanes.lanes(ds.isel(time=-1), f'{name}_{what}')
 
 

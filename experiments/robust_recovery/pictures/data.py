@@ -22,7 +22,7 @@ _BLOCK_BYTES = 1 << 28  # of a dense A: above, in blocks of this size
 
 
 class Data(NamedTuple):
-  """What is known, and, of a picture, what is to be found."""
+  """The known data and, of a picture, the truth to be found."""
 
   shape: tuple[Any, ...]  # (n1, n2)
   y: np.ndarray  # (m,), as given
@@ -34,7 +34,7 @@ class Data(NamedTuple):
 
   @property
   def unit(self) -> float:
-    """What one unit of a residual of y is in those of e = √m z.
+    """One unit of a residual of y, in those of e = √m z.
 
     e is in units in which A_i has entries of unit variance, so that it is as
     large as the error of the matrix.

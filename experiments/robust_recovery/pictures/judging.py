@@ -26,7 +26,7 @@ NAMES = {
 
 
 def damaged(data: Data) -> np.ndarray:
-  """What was known of a picture; unknown entries are the mean of the others."""
+  """The known part of a picture; other entries are the mean of the known."""
   shown = np.full(data.shape, float(np.mean(data.y)))
   shown[data.rows, data.columns] = data.y
   return shown

@@ -151,7 +151,7 @@ class Recovered(NamedTuple):
 
 
 def recovered(config: Config, ds: Dataset, method: str) -> list[Recovered]:
-  """What a method found, of each lane."""
+  """The find of a method, of each lane."""
   data = load(config)
   part = lanes.select(lanes.prepared(config, ds, ('method',)), method=[method])
   root = np.sqrt(data.scale)

@@ -21,7 +21,7 @@ from framework.systems.matrix_sensing.robust import noise, sign_rip
 
 
 class Hp(NamedTuple):
-  """What is traced."""
+  """Traced numbers."""
 
   outliers: Float[ArrayLike, '']
   size: Float[ArrayLike, '']
