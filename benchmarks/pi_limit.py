@@ -25,7 +25,7 @@ from absl import app, flags
 from benchmarks import timing
 from benchmarks.timing import Contestant
 from framework.maths.gaussian import transform
-from framework.systems.infinite_width.pi import memory, net, rows, sgd
+from framework.systems.infinite_width.pi import net, rows, sgd
 
 BATCH, K = 8, 10
 
@@ -110,7 +110,7 @@ def ours(store: Store) -> tuple[Any, Any]:
     jax.block_until_ready(held[0])
     return held[0]
 
-  return run, memory.size(state)
+  return run, sum(x.nbytes for x in jax.tree.leaves(state))
 
 
 def torch_run(store: Store, tuned: bool):

@@ -5,9 +5,17 @@ python -m experiments.robust_recovery --config=:VARIANT
 
 import dataclasses
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from framework.config import Problem, Run, Variants, field, variants
+
+
+def _at_most_n(config: Any) -> Iterable[Problem]:
+  """Ranks and columns beyond the size of the matrix."""
+  for name in ('k', 'r'):
+    value = max(config.axis(name))
+    if value > config.n:
+      yield Problem(name, value, f'an integer <= n = {config.n}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +97,7 @@ class Config(Run):
   def check(self) -> Iterable[Problem]:
     """Rules that join fields."""
     yield from super().check()
-    for name in ('k', 'r'):
-      if max(self.axis(name)) > self.n:
-        value = max(self.axis(name))
-        yield Problem(name, value, f'an integer <= n = {self.n}')
+    yield from _at_most_n(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,10 +258,7 @@ class Incremental(Run):
   def check(self) -> Iterable[Problem]:
     """Rules that join fields."""
     yield from super().check()
-    for name in ('k', 'r'):
-      if max(self.axis(name)) > self.n:
-        value = max(self.axis(name))
-        yield Problem(name, value, f'an integer <= n = {self.n}')
+    yield from _at_most_n(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,10 +283,7 @@ class Streaming(Run):
   def check(self) -> Iterable[Problem]:
     """Rules that join fields."""
     yield from super().check()
-    for name in ('k', 'r'):
-      if max(self.axis(name)) > self.n:
-        value = max(self.axis(name))
-        yield Problem(name, value, f'an integer <= n = {self.n}')
+    yield from _at_most_n(self)
 
 
 VARIANTS: Variants = {

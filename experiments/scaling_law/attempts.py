@@ -245,7 +245,8 @@ def figures(config: Attempts, ds: Dataset) -> Figures:
         plotting.lanes(right, t[1:], -np.log(solved), label, color)
       a = value if axis == 'a' else config.a
       law = _exact(a, config.b, t[1:].astype(float))
-      plotting.law(right, t[1:], -np.log(law), '')
+      plotting.law(right, t[1:], -np.log(law))
+    right.lines[-1].set_label('exact')
     plotting.legend(left)
     plotting.legend(right)
   return {

@@ -134,7 +134,8 @@ def figures(config: Fit, ds: Dataset) -> Figures:
       )  # fmt: skip
       line = np.geomspace(1e16, 1e22, 30)
       fitted = OVERTRAIN.model(values, line, ratio) - values['E']
-      plotting.law(ax, line, np.asarray(fitted), '')
+      plotting.law(ax, line, np.asarray(fitted))
+    ax.lines[-1].set_label('the fit')
     plotting.legend(ax)
   return {
     'overtraining': (

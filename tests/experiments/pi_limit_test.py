@@ -9,6 +9,7 @@ from configs.pi_limit import VARIANTS, get_config
 from experiments.pi_limit import EXPERIMENT, convergence, cost, features
 from framework.config import ConfigError, validate
 from framework.launch import Study
+from framework.run import layouts
 from tests.experiments import adversary
 
 
@@ -151,5 +152,6 @@ def test_one_line_for_a_config_that_makes_no_sense(changes, line):
 
 
 def test_a_store_beyond_memory_is_refused_with_its_bytes():
-  with pytest.raises(ConfigError, match='GB of memory'):
-    study('quick', steps=10**9, sweep={}).job  # noqa: B018
+  job = study('quick', steps=10**7, sweep={}).job
+  with pytest.raises(layouts.DoesNotFit, match='a lane needs'):
+    layouts.check_memory(job)

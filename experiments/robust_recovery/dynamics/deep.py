@@ -180,7 +180,8 @@ def figures(config: Config, ds: Dataset) -> Figures:
         theory.deep_noise(x, depth, eta, alpha, config.n - config.r)
         for x in late
       ]
-      left.plot(late, law, '--', color='k', lw=1)
+      first = 'derived' if depth == depths[0] else ''
+      plotting.law(left, late, np.array(law), first)
     escapes[depth].append((alpha, np.median(half)))
     laws[depth].append((alpha, theory.deep_escape(sigma_r, depth, eta, alpha)))
   left.set(xscale='log', yscale='log', xlabel='steps $t$')
@@ -192,6 +193,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
     x, y = np.array(sorted(laws[depth])).T
     x, y = x[y > 0], y[y > 0]  # others begin beyond it
     right.plot(x, y, '--', color=f'C{i}', lw=1)
+  right.plot([], [], 'k--', lw=1, label='derived')
   right.set(xscale='log', yscale='log', xlabel=r'scale of the start $\alpha$')
   right.set_ylabel(r'steps until $\sigma_r$ is half there')
   plotting.legend(right)

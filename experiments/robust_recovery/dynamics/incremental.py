@@ -220,6 +220,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
       t = part['time'].values
       plotting.lanes(ax, t, learned[..., i] / sigma[i], name, color)
       ax.axvline(half[i], color=color, ls='--', lw=1)
+    ax.plot([], [], 'k--', lw=1, label='half, derived')
     ax.set(title=setting, xlabel='steps $t$')
   axes[0].set_ylabel(r'$u_i^\top XX^\top u_i/\sigma_i$')
   plotting.legend(axes[-1])

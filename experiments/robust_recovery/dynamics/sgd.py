@@ -141,7 +141,8 @@ def figures(config: Config, ds: Dataset) -> Figures:
     here = (own['batch'] == b) & (own['noise'] == v)
     name = rf'$b={b:g}$, $\nu={v:g}$'
     plotting.lanes(ax, own['t'], relative[here], name, f'C{i}')
-    ax.plot(own['t'], np.exp(np.mean(law[here], 0)), 'k--', lw=1)
+    line = np.exp(np.mean(law[here], 0))
+    plotting.law(ax, own['t'], line).set_label('' if i else 'derived')
   ax.set(yscale='log', xlabel='steps $t$')
   ax.set_ylabel(r'$\|F^\top F-G^\top G\|_F$ over its start')
   plotting.legend(ax)

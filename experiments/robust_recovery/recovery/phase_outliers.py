@@ -213,7 +213,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
     )
     line = 3.5 * numbers / (1 - p) ** 2
     inside = line <= ms.max()
-    ax.plot(p[inside], line[inside], color='w', ls='--')
+    plotting.law(ax, p[inside], line[inside], '$m(1-p)^2$')
     ax.set(title=f'$k={k}$', xlabel='share of outliers $p$')
   axes[0].set_ylabel('measurements $m$')
   made = {

@@ -198,7 +198,10 @@ def figures(config: Config, ds: Dataset) -> Figures:
     phi = float(theory.sign_rip_phi(config.norm, share, config.size))
     law = theory.sign_rip_delta(grid, config.n, config.rank, phi)
     right.plot(grid, np.asarray(law), '--', color=f'C{i}', lw=1)
+  right.plot([], [], 'k--', lw=1, label='derived')
   right.set(xscale='log', yscale='log', xlabel='measurements $m$')
+  right.set_xticks(ms, [f'{m:g}' for m in ms])
+  right.minorticks_off()
   right.set_ylabel(rf'$\delta$ at rank {config.rank}')
   plotting.legend(right)
   return {

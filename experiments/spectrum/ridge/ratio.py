@@ -160,8 +160,9 @@ def figures(config: Tuning, ds: Dataset) -> Figures:
           config.axis('beta'), values, 'o', color=color, label=f'α = {alpha:g}'
         )
         fine = np.linspace(1.02, 2.0, 60)
-        plotting.law(ax, fine, _laws(alpha, fine, noise), '')
+        plotting.law(ax, fine, _laws(alpha, fine, noise))
       ax.set_ylim(-0.03, None)
+    axes[0][0].lines[-1].set_label('closed form')
     axes[0][0].set_ylabel('train over test risk, best ridge')
     plotting.legend(axes[0][0])
   return {

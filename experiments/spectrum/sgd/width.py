@@ -109,9 +109,11 @@ def figures(config: Sgd, ds: Dataset) -> Figures:
     for c, color in zip(some, plotting.palette(some), strict=True):
       place, height, row = _best(own, part, c)
       best.append((2**place, height))
-      ax.plot(sorted(own.axis('width')), row, '.-', color=color)
+      name = f'C = {c:g}' if c in (some[0], some[-1]) else None
+      ax.plot(sorted(own.axis('width')), row, '.-', color=color, label=name)
     x, y = np.array(best).T
-    plotting.law(ax, x, y, 'best width')
+    plotting.law(ax, x, y).set_label('best width')
+    plotting.legend(ax)
   return {
     'width': (
       fig,

@@ -19,14 +19,12 @@ The mathematics by itself
   gradient     a gradient as rows; its norms, clipping
   sgd          descent on coefficients: `sgd.begin`, `step`, `grow`
   finite       `finite.sample` at any time; `project`, an optax transformation
-  memory       bytes that a store takes, before it is made
 """
 
 from framework.systems.infinite_width.pi import (
   finite,
   gradient,
   maml,
-  memory,
   net,
   rows,
   sgd,
@@ -60,7 +58,6 @@ __all__ = [
   'kernel',
   'limit',
   'maml',
-  'memory',
   'munet',
   'net',
   'pinet',

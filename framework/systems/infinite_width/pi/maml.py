@@ -27,7 +27,7 @@ from framework.checks import check_sizes
 from framework.maths.gaussian import Transform, transform
 from framework.systems.infinite_width.few_shot.learners import Learner, typed
 from framework.systems.infinite_width.few_shot.maml import Tasks
-from framework.systems.infinite_width.pi import finite, memory, sgd
+from framework.systems.infinite_width.pi import finite, sgd
 from framework.systems.infinite_width.pi import gradient as gradients
 from framework.systems.infinite_width.pi import net as nets
 
@@ -215,13 +215,8 @@ def learner(
     def init(key, problem, hp):
       del problem, hp
       start = nets.gaussian(readout=False)
-
-      def begun(key):
-        net = start(key, s.source.d, s.ways, rank, depth, s.dtype)
-        return sgd.begin(net, steps * points, points, readout=False)
-
-      memory.check(jax.eval_shape(begun, key), 'the store')
-      return begun(key)
+      net = start(key, s.source.d, s.ways, rank, depth, s.dtype)
+      return sgd.begin(net, steps * points, points, readout=False)
 
     def step(key, state, problem, hp):
       hp = typed(hp, s.dtype)

@@ -19,6 +19,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 from framework.checks import check_sizes
 from framework.maths import linalg
 from framework.system import System
+from framework.systems.spectrum.ridge.averaged import averaged
 from framework.systems.spectrum.spectra import Spectrum
 
 __all__ = ['Data', 'PartHp', 'PartStructure', 'resampled', 'spectrum_of_data']
@@ -52,14 +53,6 @@ class PartStructure:
   def __post_init__(self):
     """Refuses what cannot be built."""
     check_sizes(n_max=self.n_max)
-
-
-class State(NamedTuple):
-  """Running means and sums of squared deviations, of (test, train)."""
-
-  draws: Int[Array, '']
-  mean: Float[Array, '2']
-  squares: Float[Array, '2']
 
 
 def spectrum_of_data(data: Data) -> Spectrum:
@@ -97,36 +90,16 @@ def resampled(structure: PartStructure) -> System:
   >>> print(rollout(parts, key, hp, times, data)[1]['train'].round(4))
   [0.25]
   """
-  dtype, most = jnp.dtype(structure.dtype), structure.n_max
-
-  def init(key, problem, hp):
-    del key, problem, hp
-    zeros = jnp.zeros(2, dtype)
-    return State(jnp.zeros((), jnp.int32), zeros, zeros)
-
-  def step(key, state, problem, hp):
-    risks = _fit(key, problem, hp, most)
-    count = state.draws + 1
-    off = risks - state.mean
-    mean = state.mean + off / count.astype(dtype)
-    return State(count, mean, state.squares + off * (risks - mean))
-
-  def observe(state, problem, hp):
-    del problem, hp
-    count = jnp.maximum(state.draws, 2).astype(dtype)
-    variance = state.squares / (count * (count - 1))
-    return {
-      'test': state.mean[0],
-      'test_var': variance[0],
-      'train': state.mean[1],
-      'train_var': variance[1],
-    }
+  dtype = jnp.dtype(structure.dtype)
 
   def sample(key, hp, data):
     del key, hp
     return Data(*(jnp.asarray(x, dtype) for x in data))
 
-  return System(sample, init, step, observe)
+  def risks(key, problem, hp):
+    return _fit(key, problem, hp, structure.n_max)
+
+  return averaged(sample, risks, dtype)
 
 
 def _fit(key: Key[Array, ''], data: Data, hp: Any, most: int) -> Array:

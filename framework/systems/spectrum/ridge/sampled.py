@@ -23,16 +23,10 @@ from framework.checks import check_sizes
 from framework.maths import draws, linalg
 from framework.system import System
 from framework.systems.spectrum import spectra
+from framework.systems.spectrum.ridge.averaged import ATTRIBUTES, averaged
 from framework.systems.spectrum.spectra import Spectrum
 
-__all__ = ['ATTRIBUTES', 'Hp', 'State', 'Structure', 'fit', 'sampled']
-
-ATTRIBUTES = {
-  'test': {'long_name': 'test risk, mean over draws', 'units': '1'},
-  'test_var': {'long_name': 'variance of that mean', 'units': '1'},
-  'train': {'long_name': 'train risk, mean over draws', 'units': '1'},
-  'train_var': {'long_name': 'variance of that mean', 'units': '1'},
-}
+__all__ = ['ATTRIBUTES', 'Hp', 'Structure', 'fit', 'sampled']
 
 
 class Hp(NamedTuple):
@@ -74,14 +68,6 @@ class Structure:
     return spectra.unit_power(law)
 
 
-class State(NamedTuple):
-  """Running means and sums of squared deviations, of (test, train)."""
-
-  draws: Int[Array, '']
-  mean: Float[Array, '2']
-  squares: Float[Array, '2']
-
-
 def sampled(structure: Structure) -> System:
   """Ridge regressions on fresh draws, one a step, and the means of their risks.
 
@@ -99,32 +85,11 @@ def sampled(structure: Structure) -> System:
   >>> bool(seen['test'][1] > seen['train'][1] > 0)
   True
   """
-  dtype = jnp.dtype(structure.dtype)
 
-  def init(key, problem, hp):
-    del key, problem, hp
-    zeros = jnp.zeros(2, dtype)
-    return State(jnp.zeros((), jnp.int32), zeros, zeros)
+  def risks(key, problem, hp):
+    return jnp.stack(fit(key, problem, hp, structure))
 
-  def step(key, state, problem, hp):
-    risks = jnp.stack(fit(key, problem, hp, structure)).astype(dtype)
-    count = state.draws + 1
-    off = risks - state.mean
-    mean = state.mean + off / count.astype(dtype)
-    return State(count, mean, state.squares + off * (risks - mean))
-
-  def observe(state, problem, hp):
-    del problem, hp
-    count = jnp.maximum(state.draws, 2).astype(dtype)
-    variance = state.squares / (count * (count - 1))
-    return {
-      'test': state.mean[0],
-      'test_var': variance[0],
-      'train': state.mean[1],
-      'train_var': variance[1],
-    }
-
-  return System(lambda key, hp: structure.of(hp), init, step, observe)
+  return averaged(lambda key, hp: structure.of(hp), risks, structure.dtype)
 
 
 def fit(

@@ -36,22 +36,12 @@ class Sides(NamedTuple):
   place: Int[Array, 'n d']  # which measurement it is; m where there is none
 
 
-@pytree('rows', 'columns', 'by_row', 'by_column')
 @dataclasses.dataclass(frozen=True)
-class Entries(Factored):
-  """Known entries, gathered: reads O(mk) numbers for factors of k columns.
-
-  >>> import numpy as np, jax.numpy as jnp
-  >>> operator = entries(np.array([0, 1]), np.array([1, 0]), (2, 2))
-  >>> Z = jnp.array([[1.0, 2.0], [3.0, 4.0]])
-  >>> print((operator.forward(Z) / 2**0.5).round(6))
-  [2. 3.]
-  """
+class _Known(Factored):
+  """Entries at known places, in the order of rows: what both forms share."""
 
   rows: Int[Array, ' m']
   columns: Int[Array, ' m']
-  by_row: Sides
-  by_column: Sides
 
   @property
   def size(self) -> int:
@@ -74,6 +64,22 @@ class Entries(Factored):
       self.scale * z, unique_indices=True, indices_are_sorted=True
     )
     return (D + D.T) / 2 if self.symmetric else D
+
+
+@pytree('rows', 'columns', 'by_row', 'by_column')
+@dataclasses.dataclass(frozen=True)
+class Entries(_Known):
+  """Known entries, gathered: reads O(mk) numbers for factors of k columns.
+
+  >>> import numpy as np, jax.numpy as jnp
+  >>> operator = entries(np.array([0, 1]), np.array([1, 0]), (2, 2))
+  >>> Z = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+  >>> print((operator.forward(Z) / 2**0.5).round(6))
+  [2. 3.]
+  """
+
+  by_row: Sides
+  by_column: Sides
 
   def forward_factors(self, F, G):
     """A(FGᵀ)."""
@@ -102,34 +108,10 @@ class Entries(Factored):
 
 @pytree('rows', 'columns', 'known')
 @dataclasses.dataclass(frozen=True)
-class Masked(Factored):
+class Masked(_Known):
   """Known entries, from the whole matrix; the same map as `Entries`."""
 
-  rows: Int[Array, ' m']
-  columns: Int[Array, ' m']
   known: Float[Array, 'n1 n2']  # 1 where an entry is known, 0 elsewhere
-
-  @property
-  def size(self) -> int:
-    """Measurements m."""
-    return self.rows.shape[0]
-
-  @property
-  def scale(self) -> float:
-    """√(n₁n₂/m)."""
-    return float(np.sqrt(self.shape[0] * self.shape[1] / self.size))
-
-  def forward(self, Z):
-    """A(Z)."""
-    return self.scale * Z[self.rows, self.columns]
-
-  def adjoint(self, z):
-    """A*(z)."""
-    D = jnp.zeros(self.shape, z.dtype)
-    D = D.at[self.rows, self.columns].set(
-      self.scale * z, unique_indices=True, indices_are_sorted=True
-    )
-    return (D + D.T) / 2 if self.symmetric else D
 
   def normal(self, Z):
     """A*A(Z): a product, no gather."""
