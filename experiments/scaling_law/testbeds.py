@@ -281,6 +281,7 @@ def figures(config: Fit, ds: Dataset) -> Figures:
       heights = [np.median(fits.found(part, name, what)) for name in names]
       right.plot(place, heights, mark, color='black', label=what)
     right.set(yscale='log', ylabel='relative error beyond')
+    right.set_xlim(-0.5, len(names) - 0.5)
     right.set_xticks(place, [n.replace('_', '\n') for n in names])
     plotting.legend(right)
   made = {}

@@ -168,6 +168,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
   escapes = {d: [] for d in depths}
   laws = {d: [] for d in depths}
   shown = max(alphas)
+  left.set(xscale='log', yscale='log', xlabel='steps $t$')
   for depth, alpha, eta, kappa, part in _parts(config, ds):
     sigma_r = float(ensembles.linear_spectrum(config.r, kappa)[-1])
     error, half = _measured(config, part, sigma_r)
@@ -180,11 +181,10 @@ def figures(config: Config, ds: Dataset) -> Figures:
         theory.deep_noise(x, depth, eta, alpha, config.n - config.r)
         for x in late
       ]
-      first = 'derived' if depth == depths[0] else ''
-      plotting.law(left, late, np.array(law), first)
+      plotting.law(left, late, np.array(law))
     escapes[depth].append((alpha, np.median(half)))
     laws[depth].append((alpha, theory.deep_escape(sigma_r, depth, eta, alpha)))
-  left.set(xscale='log', yscale='log', xlabel='steps $t$')
+  left.lines[-1].set_label('derived')
   left.set_ylabel('squared error')
   plotting.legend(left)
   for i, depth in enumerate(depths):

@@ -213,7 +213,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
     )
     line = 3.5 * numbers / (1 - p) ** 2
     inside = line <= ms.max()
-    plotting.law(ax, p[inside], line[inside], '$m(1-p)^2$')
+    plotting.law(ax, p[inside], line[inside])
     ax.set(title=f'$k={k}$', xlabel='share of outliers $p$')
   axes[0].set_ylabel('measurements $m$')
   made = {

@@ -184,10 +184,13 @@ def figures(config: Config, ds: Dataset) -> Figures:
         name = f'$k={k:g}$' if loss == 'absolute' else None
         line = plotting.lanes(ax, lanes.t, lanes.error, name or '', color)
         line.set_linestyle(style)
-    ax.plot([], [], 'k--', lw=1, label='least squares')
     ax.set(yscale='log', title=f'$p={share:g}$', xlabel='steps $t$')
   axes[0].set_ylabel(drawing.ERROR)
   plotting.legend(axes[-1])
+  if 'least_squares' in every.values('objective'):
+    axes[0].plot([], [], 'k--', lw=1, label='least squares')
+    handles = axes[0].get_lines()[-1:]
+    plotting.legend(axes[0], handles=handles)
   return {
     'robust': (
       fig,

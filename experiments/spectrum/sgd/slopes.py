@@ -119,7 +119,7 @@ def figures(config: Sgd, ds: Dataset) -> Figures:
       whole = lanes.prepared(own, part, _AXES)
       pairs = [(a, b) for a in own.axis('alpha') for b in own.axis('beta')]
       colors = plotting.palette(range(len(pairs)))
-      name = 'slope −(β−1)/α'
+      law = None
       for (alpha, beta), color in zip(pairs, colors, strict=True):
         seen = lanes.lanes(whole, 'excess', alpha=alpha, beta=beta)
         ax.plot(
@@ -128,8 +128,10 @@ def figures(config: Sgd, ds: Dataset) -> Figures:
         if own.tail and _touched(own, alpha) <= 0.05:
           late = t >= t[-1] / 30
           line = (t[late] / t[-1]) ** (-(beta - 1) / alpha) * seen[0, -1]
-          plotting.law(ax, t[late], line).set_label(name)
-          name = ''
+          law = plotting.law(ax, t[late], line)
+      if law is not None:
+        law.set_label('slope −(β−1)/α')
+        plotting.legend(ax, handles=[law])
     axes[0][0].set_ylabel('excess risk')
     plotting.legend(axes[0][0])
   return {

@@ -47,7 +47,7 @@ def averaged(
   >>> system = averaged(lambda key, hp: (), coin, jnp.float32)
   >>> seen = rollout(system, jax.random.key(0), 0.25, jnp.array([400]))[1]
   >>> print(seen['test'].round(1), (400 * seen['test_var']).round(1))
-  [0.2] [0.2]
+  [0.3] [0.2]
   """
   dtype = jnp.dtype(dtype)
 
