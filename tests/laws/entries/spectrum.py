@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 
 from framework.systems.spectrum import (
@@ -12,6 +13,7 @@ from framework.systems.spectrum import (
   ridge,
   sgd,
 )
+from framework.systems.spectrum.ridge import averaged
 from tests.laws.entry import Entry
 
 
@@ -24,7 +26,15 @@ def few_points():
   return ridge.parts.Data(np.exp(-((x - x.T) ** 2)), np.sin(5 * x))
 
 
+def normal_risks(dtype):
+  def draw(key, problem, hp):
+    return hp * problem + jax.random.normal(key, 2, dtype)
+
+  return lambda key, hp: jax.random.normal(key, 2, dtype), draw, dtype
+
+
 ENTRIES = [
+  Entry('means over draws', averaged.averaged, normal_risks, 0.3),
   Entry(
     'ridge, drawn',
     ridge.sampled,

@@ -94,3 +94,19 @@ def test_an_activation_of_ones_own_needs_its_v():
   near(mine.V_dot(*args), erf.V_dot(*args))
   with pytest.raises(ValueError, match='activation mine has no phi'):
     mine.phi(jnp.zeros(2))
+
+
+@pytest.mark.parametrize('which', ['ntk', 'nngp'])
+def test_a_kernel_is_ridge_regression_on_centred_labels(which):
+  """f(x) = K(x, X) (K + δ K̄ I)⁻¹ (1{y = c} − ½), with numpy."""
+  rng = np.random.default_rng(0)
+  X, x, y = rng.normal(size=(6, 4)), rng.normal(size=(3, 4)), np.arange(6) % 2
+  learner = pi.kernel(which)(pi.Sizes(2, 1, 6, jnp.float64))
+  hp = pi.Hp(ridge=0.3)
+  problem = {'x': jnp.asarray(X), 'y': jnp.asarray(y)}
+  state = learner.init(jax.random.key(0), problem, hp)
+  K = np.asarray(learner.gram(state, jnp.asarray(np.r_[X, x]), hp))
+  gram = K[:6, :6] + 0.3 * np.mean(np.diag(K[:6, :6])) * np.eye(6)
+  want = K[6:, :6] @ np.linalg.solve(gram, np.eye(2)[y] - 0.5)
+  # On the diagonal an arc cosine rounds at the root of the precision.
+  near(learner.apply(state, jnp.asarray(x), hp), want, 1e-9)
