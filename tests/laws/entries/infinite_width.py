@@ -100,8 +100,6 @@ ENTRIES = [
     'deep linear',
     ways.deep_linear(2),
     ('lr', 'sigma1', 'sigma_w', 'sigma_v'),
-    # Two programs of it differ by a last bit, 2e-16, under the tests' compiler:
-    # three laws fail. Not understood yet.
     slow=True,
   ),
   # Covariances of more columns than directions: nearly singular.
