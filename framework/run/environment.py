@@ -5,7 +5,10 @@ on under another one would be neither run. Other devices or versions change the
 last bits at most: a run may go on, and it is said.
 """
 
+import functools
+import hashlib
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -46,6 +49,7 @@ def identity() -> dict[str, Any]:
     'devices': len(devices),
     'processes': jax.process_count(),
     'xla_flags': ' '.join(sorted(os.environ.get('XLA_FLAGS', '').split())),
+    'source': _source(),
   }
 
 
@@ -55,7 +59,8 @@ def changes(
   """What differs between two identities.
 
   Args:
-    before: Of a run's beginning; what it does not say is not compared.
+    before: Of a run's beginning; what it does not say is not compared, but an
+      unknown source is another one.
     now: Of its continuation.
 
   Returns:
@@ -65,6 +70,7 @@ def changes(
   ([], ['devices 8 -> 2'])
   """
   exact, close = [], []
+  before = {'source': 'unknown', **before}
   for name, value in now.items():
     if name in before and before[name] != value:
       words = f'{_EXACT.get(name, name)} {before[name]} -> {value}'
@@ -107,6 +113,15 @@ def facts(argv: Sequence[str]) -> dict[str, Any]:
     'prng': str(jax.config.values['jax_default_prng_impl']),
     'git': _git(),
   }
+
+
+@functools.cache
+def _source() -> str:
+  """Digest of the framework's code, committed or not, installed or not."""
+  root, digest = pathlib.Path(__file__).parents[1], hashlib.sha256()
+  for path in sorted(root.rglob('*.py')):
+    digest.update(f'{path.relative_to(root)}'.encode() + path.read_bytes())
+  return digest.hexdigest()[:12]
 
 
 def _version(package: str) -> str:

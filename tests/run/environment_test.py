@@ -46,8 +46,11 @@ def test_other_machines_change_the_last_bits_alone():
   assert 'devices 2 -> 8' in close and 'platform tpu -> cpu' in close
 
 
-def test_what_an_older_version_did_not_say_is_not_compared():
-  assert lib.changes({}, lib.identity()) == ([], [])
+def test_what_an_older_version_did_not_say_is_not_compared_but_its_code():
+  now = lib.identity()
+  words = [f'source unknown -> {now["source"]}']
+  assert lib.changes({}, now) == ([], words)
+  assert lib.changes({'source': now['source']}, now) == ([], [])
 
 
 def test_the_environment_of_a_process_counts():
