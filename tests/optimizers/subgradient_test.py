@@ -29,6 +29,9 @@ def test_clocks():
     steps_of(rule, 4, gradient=2.0), law / 2, rtol=1e-12, atol=0
   )
   np.testing.assert_allclose(
+    steps_of(rule, 4, gradient=0.01), law / 0.01, rtol=1e-12, atol=0
+  )
+  np.testing.assert_allclose(
     steps_of(rule, 4, slope=jnp.array(5.0)), law / 5, rtol=1e-12, atol=0
   )
   assert steps_of(rule, 1, gradient=0.0) == [0.0]
