@@ -54,8 +54,8 @@ def full_name(function: Callable[..., Any]) -> str:
   return f'{function.__module__}.{function.__qualname__.split(".")[0]}'
 
 
-def entries() -> list[Any]:
-  """Parameters (file, place in its `ENTRIES`), slow ones marked.
+def entries(marked: bool = True) -> list[Any]:
+  """Parameters (file, place in its `ENTRIES`), slow ones marked if asked for.
 
   A file that cannot be imported is one parameter, whose tests fail: what a
   family breaks does not stop the laws of others.
@@ -67,7 +67,7 @@ def entries() -> list[Any]:
     except Exception:  # whatever an import may raise
       names = [('cannot be imported', False)]
     for i, (name, slow) in enumerate(names):
-      marks = [pytest.mark.slow] if slow else []
+      marks = [pytest.mark.slow] if slow and marked else []
       params.append(
         pytest.param((file.stem, i), id=f'{file.stem}: {name}', marks=marks)
       )

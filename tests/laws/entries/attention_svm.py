@@ -78,6 +78,7 @@ ENTRIES = [
     next_token.Hp(eta=0.5, init_scale=0.5),
     differentiable=('eta', 'init_scale'),
     looser=10.0,
+    slow=True,
   ),
   Entry(
     'prompt, alone',
@@ -104,6 +105,7 @@ ENTRIES = [
     lambda dtype: (separation.Structure(n=2, T=2, d=3, dtype=dtype),),
     separation.Hp(dims=2),
     other=separation.Hp(dims=3),
+    slow=True,
   ),
   Entry(
     'pretrained',
@@ -113,5 +115,6 @@ ENTRIES = [
     heads(),
     differentiable=('eta',),
     looser=10.0,
+    slow=True,
   ),
 ]

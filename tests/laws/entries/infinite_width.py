@@ -106,7 +106,12 @@ ENTRIES = [
   limit(
     'particles', ways.particles(jnp.tanh, 2, 100, 2), looser=1e4, slow=True
   ),
-  maml('limit', few_shot.network(order=2), ('inner_lr', 'sigma1', 'meta_lr')),
+  maml(
+    'limit',
+    few_shot.network(order=2),
+    ('inner_lr', 'sigma1', 'meta_lr'),
+    slow=True,
+  ),
   maml(
     'NTK', few_shot.kernel(kernels.ntk, capacity=96), ('meta_lr',), slow=True
   ),

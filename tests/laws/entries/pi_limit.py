@@ -34,7 +34,7 @@ def entry(name, learner, differentiable, slow=False, **hp):
 
 RATES = {'momentum': 0.5, 'weight_decay': 0.01, 'clip': 1.0}
 ENTRIES = [
-  entry('one layer', pi.limit(1, 2), ('lr', 'first_alpha'), **RATES),
+  entry('one layer', pi.limit(1, 2), ('lr', 'first_alpha'), slow=True, **RATES),
   entry('deep', pi.limit(2, 2), ('lr', 'first_alpha'), slow=True, **RATES),
   entry(
     'erf', pi.limit(1, 2, transform('erf')), ('lr', 'last_alpha'), slow=True

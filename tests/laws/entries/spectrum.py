@@ -51,6 +51,7 @@ ENTRIES = [
     ridge.search.Hp(n=6, k=4),
     other=ridge.search.Hp(n=5, k=0, noise=0.3, ridge=0.1),
     looser=1e4,
+    slow=True,
   ),
   Entry(
     'SGD, expected',
@@ -77,6 +78,7 @@ ENTRIES = [
     ),
     augmentation.Hp(mask=0.3, flip=0.1, lr=0.01),
     looser=1e4,
+    slow=True,
   ),
   Entry(
     'bounded features',
@@ -100,6 +102,7 @@ ENTRIES = [
     small(pretraining.Structure, d=5, r=2, n=5, batch=3),
     pretraining.Hp(),
     looser=1e5,
+    slow=True,
   ),
   Entry(
     'pretraining, mixture',

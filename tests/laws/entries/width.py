@@ -57,6 +57,6 @@ def transfer_entry(optimizer, differentiable, slow=False):
 ENTRIES = [
   dichotomy_entry('sgd'),
   dichotomy_entry('adam', slow=True),
-  transfer_entry('adam', ('lr', 'weight_decay')),
+  transfer_entry('adam', ('lr', 'weight_decay'), slow=True),
   transfer_entry('sgd', ('lr', 'weight_decay', 'momentum'), slow=True),
 ]
