@@ -36,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from framework.maths.norms import root
 from framework.maths.quadrature import derivative, expectation
 
 __all__ = ['TRANSFORMS', 'Transform', 'angle', 'arc', 'own', 'transform']
@@ -140,22 +141,37 @@ def _(primals, tangents):
   return arc(q), angle(q) * dq
 
 
-def _cosine(s: _Moments, t: _Moments, k: _Moments) -> tuple[Array, Array]:
-  """√(st) and the correlation, 0 where a variance is."""
+def _cosine(s: _Moments, t: _Moments, k: _Moments) -> tuple[Array, ...]:
+  """√s, √t and the correlation, 0 where a variance is."""
   there = (s > 0) & (t > 0)
-  roots = (jnp.sqrt(jnp.where(there, v, 1)) for v in (s, t))
-  scale = jnp.where(there, math.prod(roots), 0)
-  return scale, jnp.where(there, k / jnp.where(there, scale, 1), 0)
+  a, b = (jnp.sqrt(jnp.where(there, v, 1)) for v in (s, t))
+  q = jnp.where(there, k / a / b, 0)
+  return jnp.where(there, a, 0), jnp.where(there, b, 0), q
 
 
+@jax.custom_jvp
 def _relu_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
-  scale, q = _cosine(s, t, k)
-  return scale * (arc(q) / (2 * jnp.pi))
+  a, b, q = _cosine(s, t, k)
+  return a * b * (arc(q) / (2 * jnp.pi))
+
+
+@_relu_v.defjvp
+def _(primals, tangents):
+  s, t, k = primals
+  ds, dt, dk = tangents
+  slope = _relu_slope(s, t, k) * ds + _relu_slope(t, s, k) * dt
+  return _relu_v(s, t, k), slope + _relu_v_dot(s, t, k) * dk
+
+
+def _relu_slope(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  """∂V/∂s = √t √(1 − q²)/4π√s, 0 where a variance is."""
+  a, b, q = _cosine(s, t, k)
+  sine = root(jnp.maximum((1 - q) * (1 + q), 0))
+  return b / jnp.where(a > 0, a, 1) * sine / (4 * jnp.pi)
 
 
 def _relu_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
-  _, q = _cosine(s, t, k)
-  return angle(q) / (2 * jnp.pi)
+  return angle(_cosine(s, t, k)[2]) / (2 * jnp.pi)
 
 
 def _at_least(x: _Moments, least: _Moments | float) -> _Moments:
@@ -168,23 +184,57 @@ def _at_most_one(q: _Moments) -> _Moments:
   return q + jax.lax.stop_gradient(jnp.clip(q, -1, 1) - q)
 
 
-def _erf_sine(s: _Moments, t: _Moments, k: _Moments) -> tuple[Array, ...]:
-  """√(1 + 2s)√(1 + 2t), the sine 2k over it, and its cosine."""
-  a, b = jnp.sqrt(1 + 2 * s), jnp.sqrt(1 + 2 * t)
-  sine = _at_most_one(2 * k / a / b)
-  # k² <= st, so that this is least; of large variances rounding takes it.
-  least = 1 / a**2 + 1 / b**2 - 1 / a**2 / b**2
-  return a * b, sine, jnp.sqrt(_at_least((1 - sine) * (1 + sine), least))
+class _Parts(NamedTuple):
+  """What V of erf and gelu is made of, α = 1 + s, β = 1 + t."""
+
+  a: Array  # √α
+  b: Array  # √β
+  x: Array  # 1/α
+  y: Array  # 1/β
+  v: Array  # t/β
+  rho: Array  # ρ = k/√αβ
+  rest: Array  # (st − k²)/αβ
+  c: Array  # √(1 − ρ²)
 
 
+def _parts(s: _Moments, t: _Moments, k: _Moments) -> _Parts:
+  """Ratios alone, so that nothing of variances that fit overflows or cancels.
+
+  1 − ρ² = 1/α + s/αβ + (st − k²)/αβ is a sum of what is not negative, and
+  (st − k²)/st = 1 − (k/s)(k/t) is 0 to the last bit on the diagonal.
+  """
+  a, b = jnp.sqrt(1 + s), jnp.sqrt(1 + t)
+  x, y = 1 / a**2, 1 / b**2
+  # s/α and t/β: to the last bit of small ones, without products of large ones.
+  u, v = (jnp.where(p < 1, p * q, 1 - q) for p, q in ((s, x), (t, y)))
+  rho = _at_most_one(k / a / b)
+  there = (s > 0) & (t > 0)
+  shares = (k / jnp.where(there, p, 1) for p in (s, t))
+  apart = jnp.where(there, jnp.maximum(1 - math.prod(shares), 0), 1)
+  # Of one form the value, of the other, which is smooth at 0, the derivative.
+  smooth = u * v - rho**2
+  rest = smooth + jax.lax.stop_gradient(u * v * apart - smooth)
+  return _Parts(a, b, x, y, v, rho, rest, jnp.sqrt(x + y * u + rest))
+
+
+@jax.custom_jvp
 def _erf_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
-  _, sine, cosine = _erf_sine(s, t, k)
-  return 2 / jnp.pi * jnp.arctan2(sine, cosine)
+  p = _parts(2 * s, 2 * t, 2 * k)
+  return 2 / jnp.pi * jnp.arctan2(p.rho, p.c)
+
+
+@_erf_v.defjvp
+def _(primals, tangents):
+  s, t, k = primals
+  ds, dt, dk = tangents
+  p = _parts(2 * s, 2 * t, 2 * k)
+  slope = -2 / jnp.pi * (p.rho / p.c) * (p.x * ds + p.y * dt)
+  return _erf_v(s, t, k), slope + _erf_v_dot(s, t, k) * dk
 
 
 def _erf_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
-  scale, _, cosine = _erf_sine(s, t, k)
-  return 4 / jnp.pi / (scale * cosine)
+  p = _parts(2 * s, 2 * t, 2 * k)
+  return 4 / jnp.pi / (p.a * p.b * p.c)
 
 
 def _sin_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
@@ -198,40 +248,47 @@ def _sin_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   return (up + down) / 2
 
 
-def _gelu_sine(s: _Moments, t: _Moments, k: _Moments) -> tuple[Array, ...]:
-  """√(1 + s), √(1 + t), the sine ρ = k over both, and its cosine."""
-  a, b = jnp.sqrt(1 + s), jnp.sqrt(1 + t)
-  sine = _at_most_one(k / a / b)
-  least = 1 / a**2 + 1 / b**2 - 1 / a**2 / b**2  # as k² <= st
-  return a, b, sine, jnp.sqrt(_at_least((1 - sine) * (1 + sine), least))
+def _gelu_angle(parts: _Parts) -> Array:
+  """¼ + arcsin ρ/2π, which does not cancel where ρ is near −1."""
+  return jnp.arctan2(parts.c, -parts.rho) / (2 * jnp.pi)
 
 
+@jax.custom_jvp
 def _gelu_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   r"""E uΦ(u) vΦ(v), from Φ(u) = P(Z <= u) by Stein's lemma.
 
-  V = k (¼ + arcsin ρ/2π) + √αβ/2π · N/c,   α = 1 + s, β = 1 + t,
-  ρ = k/√αβ,  c = √(1 − ρ²),
-  N = st/αβ + ρ²(1/α + 1/β − 1) = c²(1 − 1/α − 1/β) + 1/αβ
+  V = k (¼ + arcsin ρ/2π) + √αβ/2πc [(st − k²)/αβ + ρ²(1/α + 1/β)],
+  α = 1 + s, β = 1 + t, ρ = k/√αβ, c = √(1 − ρ²)
   """
-  a, b, sine, cosine = _gelu_sine(s, t, k)
-  x, y = 1 / a**2, 1 / b**2
-  # s/α and t/β: to the last bit of small ones, without products of large ones.
-  u, v = (jnp.where(p < 1, p * q, 1 - q) for p, q in ((s, x), (t, y)))
-  # Nothing cancels in the first of small ρ, nor in the second of others.
-  near = u * v + sine**2 * (x + y - 1)
-  far = cosine**2 * (1 - x - y) + x * y
-  N = jnp.where(sine**2 < 0.25, near, far)
-  share = jnp.arctan2(sine, cosine) / (2 * jnp.pi)
-  return k * (0.25 + share) + a * (b * (N / cosine)) / (2 * jnp.pi)
+  p = _parts(s, t, k)
+  N = p.rest + p.rho**2 * (p.x + p.y)
+  return k * _gelu_angle(p) + p.a * (p.b * (N / p.c)) / (2 * jnp.pi)
+
+
+@_gelu_v.defjvp
+def _(primals, tangents):
+  s, t, k = primals
+  ds, dt, dk = tangents
+  slope = _gelu_slope(s, t, k) * ds + _gelu_slope(t, s, k) * dt
+  return _gelu_v(s, t, k), slope + _gelu_v_dot(s, t, k) * dk
+
+
+def _gelu_slope(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  r"""∂V/∂s = ½ E φ''(u) φ(v), with φ''(u) = (2 − u²) e^(−u²/2)/√2π.
+
+  √β/4π√αc [2t/α²β + (1 + 2/α)(st − k²)/αβ − ρ²/αβc²]
+  """
+  p = _parts(s, t, k)
+  x, y = p.x / p.c, p.y / p.c
+  found = 2 * p.x**2 * p.v + (1 + 2 * p.x) * p.rest - p.rho**2 * x * y
+  return p.b / (p.a * p.c) * found / (4 * jnp.pi)
 
 
 def _gelu_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   """¼ + arcsin ρ/2π + ρ/2πc (1/α + 1/β + 1/αβc²)."""
-  a, b, sine, cosine = _gelu_sine(s, t, k)
-  x, y = 1 / a**2, 1 / b**2
-  more = x + y + (x / cosine) * (y / cosine)
-  turned = jnp.arctan2(sine, cosine) + sine / cosine * more
-  return 0.25 + turned / (2 * jnp.pi)
+  p = _parts(s, t, k)
+  more = p.x + p.y + (p.x / p.c) * (p.y / p.c)
+  return _gelu_angle(p) + p.rho / p.c * more / (2 * jnp.pi)
 
 
 def _gelu(u: Array) -> Array:
