@@ -93,6 +93,14 @@ def pytest_collection_modifyitems(config, items):
   items[:] = kept
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+  """A file of tests is for one worker: what it compiles, it compiles once."""
+  from xdist.scheduler import LoadFileScheduling
+
+  return LoadFileScheduling(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item):
   """The launcher sets the precision of its process: not that of the suite."""
