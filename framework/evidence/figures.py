@@ -262,6 +262,7 @@ def law(
   look = {'color': 'black', 'linestyle': (0, (4, 2)), 'linewidth': 1.2}
   (line,) = ax.plot(t, y, **look, zorder=_Z_LAW, label='_law')
   line.set_path_effects([_HALO])  # black can be seen on dark cells, too
+  line.set_gid(label)  # its name, wherever that stands
   if label and not _label_beside(ax, line, label):
     line.set_label(label)
   return line

@@ -95,11 +95,11 @@ def write(study: Any) -> list[Claim]:
   place.write('results.csv', results.to_csv(study.results()))
   claims = study.claims()
   place.write('claims.json', claims_lib.to_json(claims))
-  captions = {}
+  captions, values = {}, {}
   for name, (figure, caption) in study.figures().items():
     with drawing.style():
       drawing.save(figure, place.path / 'figures' / name)
-    captions[name] = caption
+    captions[name], values[name] = caption, page.values(figure)
   place.write('figures.json', captions)
   page.write(
     place.path,
@@ -109,6 +109,7 @@ def write(study: Any) -> list[Claim]:
     figures=captions,
     config_text=config_lib.describe(config),
     run=run,
+    values=values,
   )
   return claims
 

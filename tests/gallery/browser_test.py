@@ -11,7 +11,6 @@ from experiments.gallery import collect, site
 from tests.gallery.collect_test import made
 
 pytestmark = pytest.mark.slow
-BROWSERS = 'chromium', 'chromium-browser', 'google-chrome'
 
 
 @pytest.fixture(scope='module')
@@ -30,18 +29,6 @@ def built(tmp_path_factory):
   where = tmp_path_factory.mktemp('served') / 'sub path'
   site.build(root, collect.collect(root), where)
   return where
-
-
-@pytest.fixture(scope='module')
-def browser():
-  sync_api = pytest.importorskip('playwright.sync_api')
-  path = next(filter(None, map(shutil.which, BROWSERS)), None)
-  if path is None:
-    pytest.skip(f'no browser: looked for {", ".join(BROWSERS)}')
-  with sync_api.sync_playwright() as play:
-    found = play.chromium.launch(executable_path=path, args=['--no-sandbox'])
-    yield found
-    found.close()
 
 
 def pages(where: pathlib.Path) -> list[pathlib.Path]:

@@ -1,13 +1,16 @@
 """report.html: one page that says what a run shows.
 
-A static page: no scripts, nothing from elsewhere, figures inside the page, so
-that it can be mailed; PDFs and data by relative links. Equal inputs give equal
-bytes.
+Nothing comes from elsewhere and the figures are inside the page, so that it can
+be mailed; PDFs and data by relative links. A small script lets figures be
+zoomed and their values be read; the page is whole without it. Equal inputs give
+equal bytes.
 """
 
 import base64
 import html
 import json
+import pathlib
+import struct
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -45,68 +48,9 @@ _FACTS = {
   'argv': 'Command line',
 }
 
-_CSS = """
-:root { color-scheme: light dark; --ink: #1a1a1a; --dim: #5c5c5c;
-  --paper: #ffffff; --line: #dddddd; --shade: #f5f5f5; --link: #005a9c;
-  --holds: #006b4d; --fails: #b03a00; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --dim: #a3a3a3;
-  --paper: #161616; --line: #3a3a3a; --shade: #222222; --link: #7cb8f0;
-  --holds: #4fc79a; --fails: #ff9160; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 60rem;
-  color: var(--ink); background: var(--paper);
-  font: 1rem/1.55 Georgia, "Times New Roman", serif; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }
-h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; padding-bottom: .25rem;
-  border-bottom: 1px solid var(--line); }
-a { color: var(--link); }
-small, cite, caption, figcaption, .dim { color: var(--dim); }
-small, cite { display: block; font-size: .85em; }
-code, pre, .config td { font-family: ui-monospace, Menlo, Consolas, monospace;
-  font-size: .85rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-caption { text-align: left; padding-bottom: .5rem; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { font-weight: 600; }
-tbody th { width: 11rem; }
-.claims td { font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-.claims td:first-child { min-width: 15rem; }
-.claims td:first-child code { display: block; color: var(--dim); }
-.claims td:last-child { border-left: 3px solid var(--line);
-  padding-left: .6rem; font-weight: 600; }
-.claims td:last-child small { font-weight: 400; }
-.holds td:last-child { color: var(--holds); border-left-color: currentColor; }
-.fails td:last-child { color: var(--fails); border-left-color: currentColor; }
-.config td:last-child { font-family: inherit; font-size: inherit; }
-@media (max-width: 45rem) {
-  .claims thead { display: none; }
-  .claims tr { display: block; margin-bottom: 1rem; padding: .25rem .75rem;
-    border: 1px solid var(--line); border-left-width: 3px; }
-  .claims tr.holds { border-left-color: var(--holds); }
-  .claims tr.fails { border-left-color: var(--fails); }
-  .claims td { display: grid; grid-template-columns: 6.5rem 1fr;
-    padding: .3rem 0; overflow-wrap: break-word; }
-  .claims td > * { grid-column: 2; }
-  .claims td::before { content: attr(data-label); color: var(--dim);
-    font-weight: 400; }
-  .claims td:first-child { display: block; min-width: 0; }
-  .claims td:first-child::before { content: none; }
-  .claims td:last-child { border-left: 0; padding-left: 0; border-bottom: 0; }
-}
-pre { background: var(--shade); padding: .75rem; overflow-x: auto; }
-.warning { border-left: 3px solid var(--fails); background: var(--shade);
-  padding: .5rem .75rem; }
-.figures { display: grid; gap: 1.5rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
-figure { margin: 0; }
-figure img { display: block; max-width: 100%; margin: 0 auto .5rem;
-  background: #ffffff; }
-figcaption { font-size: .9rem; }
-@media print { body { max-width: none; padding: 0; } figure, tr {
-  break-inside: avoid; } }
-"""
+_HERE = pathlib.Path(__file__).parent
+_CSS = (_HERE / 'report.css').read_text('utf-8')
+_SCRIPT = (_HERE / 'report.js').read_text('utf-8')
 
 
 def write(
@@ -119,6 +63,7 @@ def write(
   config_text: str,
   run: Mapping[str, Any],
   notes: Iterable[str] = (),
+  values: Mapping[str, Any] | None = None,
 ) -> epath.Path:
   """Writes `workdir/report.html`, whole or not at all.
 
@@ -132,6 +77,7 @@ def write(
       text is shown as it is.
     run: What run.json holds; keys that are not known here are shown, too.
     notes: More paragraphs.
+    values: {name: `page.values` of that figure}, for the pointer.
 
   Returns:
     The path of the page.
@@ -144,7 +90,7 @@ def write(
   files = [name for name in _FILES if (workdir / name).exists()]
   sections = {
     'Claims': _wide(claims_lib.html_table(claims)) if claims else '',
-    'Figures': _figures(workdir, figures),
+    'Figures': _figures(workdir, figures, values or {}),
     'Notes': '\n'.join(f'<p>{_text(note)}</p>' for note in notes),
     'Config': _config(config_text),
     'Run': _run(run),
@@ -167,6 +113,8 @@ def write(
   for heading, body in sections.items():
     if body:
       lines += [f'<h2>{heading}</h2>', body]
+  if figures:
+    lines.append(f'<script>\n{_SCRIPT}</script>')
   write_text(path, '\n'.join([*lines, '</body>', '</html>', '']))
   return path
 
@@ -194,9 +142,12 @@ def _warnings(run: Mapping[str, Any]) -> list[str]:
 
 
 _MOST = 1_400_000  # bytes of figures in a page: two thirds of 2 MB, as base64
+_WIDE = 1000  # pixels: a figure of more is as wide as a page
 
 
-def _figures(workdir: epath.Path, figures: Mapping[str, str]) -> str:
+def _figures(
+  workdir: epath.Path, figures: Mapping[str, str], values: Mapping[str, Any]
+) -> str:
   """The figures; those beyond the size of a mail are only linked to."""
   if not figures:
     return ''
@@ -204,18 +155,38 @@ def _figures(workdir: epath.Path, figures: Mapping[str, str]) -> str:
   for name, caption in figures.items():
     link = _text('figures/' + urllib.parse.quote(name, errors='replace'))
     image, file = f'{link}.png', workdir / 'figures' / f'{name}.png'
+    wide, high = 0, 0
     if file.exists():
       content = file.read_bytes()
+      wide, high = _shape(content)
       size += len(content)
       if size <= _MOST:
         image = 'data:image/png;base64,' + base64.b64encode(content).decode()
+    points = _text(json.dumps(values.get(name, []), separators=(',', ':')))
+    size += len(points)
+    told = f' data-values="{points}"' if size <= _MOST else ''
+    shape = f' width="{wide}" height="{high}"' if wide else ''
+    alt = _text(caption)
+    across = ' class="double"' if wide > _WIDE else ''
     lines += [
-      '<figure>',
-      f'<a href="{link}.pdf"><img src="{image}" alt="{_text(caption)}"></a>',
-      f'<figcaption>{_text(caption)} <a href="{link}.pdf">PDF</a></figcaption>',
+      f'<figure{across}{told}>',
+      f'<a href="{link}.pdf"><img src="{image}" alt="{alt}"{shape}></a>',
+      f'<figcaption>{alt} <a href="{link}.pdf">PDF</a></figcaption>',
       '</figure>',
     ]
   return '\n'.join([*lines, '</div>'])
+
+
+def _shape(png: bytes) -> tuple[int, int]:
+  """Width and height of an image in pixels; zeros if it is no PNG.
+
+  >>> _shape(b'')
+  (0, 0)
+  """
+  if png[12:16] != b'IHDR':
+    return 0, 0
+  wide, high = struct.unpack('>II', png[16:24])
+  return wide, high
 
 
 def _config(text: str) -> str:

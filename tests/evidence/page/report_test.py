@@ -1,12 +1,15 @@
 import dataclasses
 import html.parser
+import json
 import re
+import struct
 
 import pytest
 
 from framework import config
 from framework.evidence import claims as claims_lib
 from framework.evidence import page as report
+from framework.run.workdir import write_bytes
 
 EVIL = '<script>alert("1")</script>&amp;\'" onload="x'
 
@@ -45,6 +48,7 @@ class Page(html.parser.HTMLParser):
   def __init__(self, text):
     super().__init__()
     self.tags, self.attributes, self.words, self.rows = set(), [], [], []
+    self.scripts = []
     self._open = []
     self.feed(text)
     self.close()
@@ -65,6 +69,9 @@ class Page(html.parser.HTMLParser):
 
   def handle_data(self, data):
     if self._open and self._open[-1] == 'style':
+      return
+    if self._open and self._open[-1] == 'script':
+      self.scripts.append(data)
       return
     self.words.append(data)
     if {'td', 'th'} & set(self._open):
@@ -122,7 +129,7 @@ def test_figures_are_relative_links_in_order(tmp_path):
   assert page.text.index('First') < page.text.index('Second')
 
 
-def test_nothing_runs_and_nothing_is_fetched(tmp_path):
+def test_only_our_script_runs_and_nothing_is_fetched(tmp_path):
   text, page = write(tmp_path)
   _, evil = write(
     tmp_path,
@@ -135,18 +142,21 @@ def test_nothing_runs_and_nothing_is_fetched(tmp_path):
     config_text=f'path  value  unit  doc\neta   {EVIL}',
     run={EVIL: EVIL, 'argv': [EVIL], 'versions': {EVIL: EVIL}, 'status': EVIL},
     notes=[EVIL],
+    values={EVIL: [{'x': EVIL, 'series': [{'name': EVIL}]}]},
   )
   _, raw = write(tmp_path, config_text=EVIL)
   for each in (page, evil, raw):
     assert each.tags <= {
       'html', 'head', 'meta', 'title', 'style', 'body', 'h1', 'h2', 'p', 'div',
       'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'code', 'cite',
-      'small', 'figure', 'figcaption', 'img', 'a', 'pre',
+      'small', 'figure', 'figcaption', 'img', 'a', 'pre', 'script',
     }  # fmt: skip
+    (script,) = each.scripts
+    assert script.startswith('\n/* Zoom') and 'alert' not in script
     for _, name, value in each.attributes:
       assert name in (
         'lang', 'charset', 'name', 'content', 'class', 'href', 'src', 'alt',
-        'data-label',
+        'data-label', 'data-values',
       )  # fmt: skip
       if name in ('href', 'src'):
         assert re.fullmatch(r'[\w./%=-]+', value), value
@@ -169,6 +179,26 @@ def test_figures_are_in_the_page_up_to_the_size_of_a_mail(tmp_path):
     f'About {name}.' for name in sizes
   ]
   assert len(text) < 2_000_000
+
+
+def test_a_figure_as_wide_as_a_page_goes_across(tmp_path):
+  for name, wide in (('one', 680), ('two', 1400)):
+    head = b'\x89PNG\r\n\x1a\n' + struct.pack('>I4sII', 13, b'IHDR', wide, 476)
+    write_bytes(tmp_path / 'figures' / f'{name}.png', head)
+  text, page = write(tmp_path, figures={'one': 'One.', 'two': 'Two.'})
+  classes = [v for t, n, v in page.attributes if (t, n) == ('figure', 'class')]
+  assert classes == ['double']
+  assert text.index('width="680"') < text.index('class="double"')
+
+
+def test_values_are_in_the_page_while_there_is_room(tmp_path):
+  (tmp_path / 'figures').mkdir()
+  (tmp_path / 'figures/b.png').write_bytes(bytes(1_399_000))
+  values = {name: [{'x': 'step "t"', 'series': []}] for name in 'abc'}
+  values['c'] *= 50
+  _, page = write(tmp_path, figures=dict.fromkeys('abc', 'F.'), values=values)
+  stored = [json.loads(v) for _, n, v in page.attributes if n == 'data-values']
+  assert stored == [values['a'], values['b']]
 
 
 def test_config_is_a_table(tmp_path):
