@@ -18,7 +18,7 @@ the subspace is not informative.
 *Deviation*: the risk is on the clean target: label noise is not in it.
 
 References:
-  Ge, Tang, Fan, Ma, Jin, "On the Provable Advantage of Unsupervised
+  Ge, Tang, Fan, Jin, "On the Provable Advantage of Unsupervised
   Pretraining", 2023.
 """
 
