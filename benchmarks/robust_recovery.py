@@ -212,8 +212,9 @@ def completion(
     problem = ms.Problem(operator, None, None, jnp.sum(y**2), y=y)
     field.append(timing.Contestant(f'ours, {name}', ours(system, problem, hp)))
     if name == 'entries':
-      # Places once, residuals and measurements, and k numbers an entry.
-      moved = len(rows) * (4 * 4 + 3 * 8 + 3 * 8 * k)
+      # Of an entry: two indices in each of three passes, its measurement, its
+      # residual written once and read twice, and 4k numbers of the factors.
+      moved = len(rows) * (6 * 4 + 4 * 8 + 4 * 8 * k)
   begin = field[0].run(0)
   task = (np.array(begin['F']), np.array(begin['G']), float(hp.eta))
   scale = n * n / len(rows)

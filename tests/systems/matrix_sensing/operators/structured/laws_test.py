@@ -166,6 +166,29 @@ def test_quadratic_is_a_difference_of_squares():
   close(operator.forward(jnp.array(X + X.T)), 2 * law / (2 * 3**0.5))
 
 
+def test_rows_of_many_entries():
+  """A full row among short ones, more columns than one pass sums: still A*."""
+  n1, n2, k = 4, 1100, 18
+  shape = n1, n2
+  places = np.concatenate([[5], n2 + np.arange(n2), 2 * n2 + np.arange(40)])
+  operator = st.entries(*places_of(places, shape), shape)
+  assert len(operator.by_row.places) == 3  # lists of lists of lists
+  assert max(x.size for x in operator.by_row.places) < 2 * len(places)
+  z = RNG.normal(size=len(places))
+  F, G = RNG.normal(size=(n1, k)), RNG.normal(size=(n2, k))
+  known = np.zeros(shape)
+  known.flat[places] = z * (n1 * n2 / len(places)) ** 0.5
+  given = jnp.array(z), jnp.array(F), jnp.array(G)
+  (DG, DtF), (dDG, _) = jax.jit(
+    lambda z, F, G: jax.jvp(operator.adjoint_products, (z, F, G), (z, F, G))
+  )(*given)
+  close(DG, known @ G)
+  close(DtF, known.T @ F)
+  close(dDG, 2 * known @ G)  # bilinear in z and G
+  law = (F @ G.T).flat[places] * (n1 * n2 / len(places)) ** 0.5
+  close(operator.forward_factors(*given[1:]), law)
+
+
 def test_factors_suffice():
   """No n × n array is made in a step on factors."""
   n, k = 300, 2
