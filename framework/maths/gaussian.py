@@ -69,6 +69,7 @@ def _fit(degree: int) -> list[float]:
 _SERIES = {4: _fit(9), 8: _fit(20)}
 
 
+@jax.jit  # traced once, however many kernels are made of it
 def _arccos_of_minus(q: _Moments) -> _Moments:
   """Arccos(−q) for |q| <= 1."""
   x = jnp.abs(q)

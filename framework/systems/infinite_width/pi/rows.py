@@ -18,6 +18,7 @@ References:
       Infinite-Width Neural Networks that Learn Features", 2022.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -243,6 +244,8 @@ def evaluate(
   return y, pull
 
 
+# Segments of one size are traced once.
+@functools.partial(jax.jit, static_argnums=0)
 def _values(phi: Transform, rows: Rows, g: Array, t: Array):
   """(Σ c V A, ∂V/∂k, 2 ∂V/∂t) of a segment, the last two (S, n, b)."""
   k = jnp.einsum('nr,srb->snb', g, rows.B.astype(g.dtype))
@@ -252,6 +255,7 @@ def _values(phi: Transform, rows: Rows, g: Array, t: Array):
   return y, first, second
 
 
+@jax.jit
 def _pull(rows: Rows, g: Array, dy: Array, first: Array, second: Array):
   gamma = jnp.einsum('nk,sbk->snb', dy, rows.A.astype(g.dtype))
   gamma = gamma * rows.c[:, None]
