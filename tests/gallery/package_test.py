@@ -1,7 +1,9 @@
 """The project as a package: built, checked, and run from elsewhere."""
 
 import importlib.util
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -67,3 +69,43 @@ def test_an_installed_copy_runs_from_another_directory(dist, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert 'matrix_sensing' in done.stdout or 'xiong2023' in done.stdout
+
+
+def interpreter(version):
+  """A Python of that version: on the path or of pyenv, else None."""
+  pyenv = pathlib.Path(os.environ.get('PYENV_ROOT', '~/.pyenv')).expanduser()
+  found = [shutil.which(f'python{version}')]
+  found += sorted(pyenv.glob(f'versions/{version}.*/bin/python'))
+  code = 'import sys; print(*sys.version_info[:2], sep=".")'
+  for path in filter(None, found):
+    told = subprocess.run([path, '-c', code], capture_output=True, text=True)
+    if told.stdout.strip() == version:  # a shim of pyenv may tell nothing
+      return path
+  return None
+
+
+@pytest.mark.parametrize('version', ['3.11', '3.12', '3.13'])
+def test_it_installs_on(version, dist, tmp_path):
+  """With what the index has now for that Python, from another directory."""
+  uv, python = shutil.which('uv'), interpreter(version)
+  if uv is None or python is None:
+    pytest.skip(f'no {"uv" if uv is None else f"Python {version}"}')
+  place = tmp_path / 'environment'
+  there = {'cwd': tmp_path, 'capture_output': True, 'text': True}
+  environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+  there['env'] = environment | {'VIRTUAL_ENV': f'{place}'}
+  wheel = next(dist.glob('*.whl'))
+  for command in (
+    [uv, 'venv', '--quiet', f'--python={python}', place],
+    [uv, 'pip', 'install', '--quiet', wheel],
+  ):
+    done = subprocess.run(command, **there)
+    assert done.returncode == 0, done.stderr
+  launch = 'matrix_sensing --config.steps=300 --seeds=1 --progress=none'
+  for command in (
+    [place / 'bin/training-dynamics'],
+    [place / 'bin/training-dynamics', *launch.split(), '--workdir=run'],
+  ):
+    done = subprocess.run(command, **there)
+    assert done.returncode == 0, done.stderr
+  assert '<script>' in (tmp_path / 'run/report.html').read_text()
