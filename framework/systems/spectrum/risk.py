@@ -61,6 +61,7 @@ class _Sums(NamedTuple):
   b1: Array
 
 
+@jax.jit
 def rf_risk(
   spectrum: Spectrum,
   noise: Float[ArrayLike, ''],
@@ -150,6 +151,7 @@ def rf_risk(
   return Risk(test, train, kappa, gamma, z, b0)
 
 
+@jax.jit
 def krr_risk(
   spectrum: Spectrum,
   noise: Float[ArrayLike, ''],
