@@ -345,6 +345,9 @@ def _planes(config: Prompt, ds: Dataset, setups: list[str]) -> tuple:
     ax.set_title(_TITLES[setup])
     ax.set(xlabel='$p_1$', ylabel='$p_2$')
   handles, names = axes[0, 0].get_legend_handles_labels()
+  for color, name in (('black', 'its solution'), ('0.6', 'another solution')):
+    handles += axes[0, 0].plot([], [], '--', color=color)
+    names.append(name)
   fig.legend(
     handles, names, loc='outside lower center', ncols=8, title='$a$ of $p(0)$'
   )

@@ -36,6 +36,7 @@ _BANDS = {
 _PARTICLES = ('tanh_L2', 'relu_L2')
 
 
+_FLOOR = 's.e. of the limit'  # one that is computed by particles
 _NAMES = {
   'linear_sgd': 'linear, SGD',
   'linear_fomaml': 'linear, FOMAML',
@@ -278,7 +279,7 @@ def figures(config: Convergence, ds: 'Dataset') -> Figures:
     plotting.law(ax, n, above * n**-0.5, '' if made else '$n^{-1/2}$')
     stderr = found[-1].stderr
     if stderr > 0:
-      ax.axhline(stderr, color='C7', lw=1, ls=':')
+      ax.axhline(stderr, color='C7', lw=1, ls=':', label=_FLOOR)
     slope = f'$n^{{{found[-1].slope:.2f}}}$'
     ax.set_title(f'{_NAMES[limit]}\n{slope}', fontsize=8)
   for ax in axes.ravel()[len(shown) :]:
@@ -287,10 +288,15 @@ def figures(config: Convergence, ds: 'Dataset') -> Figures:
     ax.set_xlabel('width $n$')
   for row in axes:
     row[0].set_ylabel('rms of $f_n - f_\\infty$')
+  named = {}
+  for ax in axes.ravel():
+    handles, names = ax.get_legend_handles_labels()
+    named |= dict(zip(names, handles, strict=True))
   fig.legend(
-    *axes[0, 0].get_legend_handles_labels(),
+    list(named.values()),
+    list(named),
     loc='outside lower center',
-    ncols=len(times),
+    ncols=len(named),
   )
   return {
     'convergence': (

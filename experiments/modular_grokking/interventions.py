@@ -158,7 +158,9 @@ def _figures(config: Config, ds: Dataset) -> Figures:
     ylim=(0, 1.15 * float(np.nanmax(test, initial=0.01))),
   )
   draw(left, ds, 'test_accuracy')
-  left.axvline(config.intervene_at, color='grey', lw=0.8, ls=':')
+  left.axvline(
+    config.intervene_at, color='grey', lw=0.8, ls=':', label='interventions'
+  )
   right.set(
     title='temperature postpones, smoothing prevents',
     xlabel=STEP,

@@ -197,7 +197,9 @@ def figures(config: Maml, ds: 'Dataset') -> Figures:
     if model in _KERNELS:
       line.set_linestyle(':')
   if config.task == 'omniglot':
-    ax.axhline(PUBLISHED['limit'], color='C7', lw=0.8, ls='--')
+    ax.axhline(
+      PUBLISHED['limit'], color='C7', lw=0.8, ls='--', label='limit, published'
+    )
   ax.set(xlabel='outer steps $t$', ylabel='query accuracy')
   plotting.legend(ax)
   return {

@@ -76,8 +76,8 @@ def figures(config: Fit, ds: Dataset) -> Figures:
       values = {p: fits.found(ds, name, p).mean() for p in form.names}
       made = np.asarray(form.model(values, points.n, points.d)) / given
       ax.plot(c, made, '.', color=color, label=form.name)
-    ax.axvline(config.split, color='grey', lw=0.8)
-    plotting.law(ax, np.sort(c), np.ones(c.size), '')
+    ax.axvline(config.split, color='grey', lw=0.8, label='fitted up to here')
+    plotting.law(ax, np.sort(c), np.ones(c.size), 'as given')
     plotting.legend(ax)
   return {
     'table': (

@@ -222,14 +222,27 @@ def lanes(
     )
   (line,) = ax.plot(t, middle, color=color, label=label or '_lanes')
   color = line.get_color()
-  if len(Y) > 1:
+  if len(Y) > 1 and band[0] < band[1]:
     ax.fill_between(t, low, high, color=color, alpha=0.2, linewidth=0)
+    if label:
+      _name_band(ax, band)
   last = np.where(finite, np.arange(t.size), -1).max(axis=1)
   early = (last >= 0) & (last < last.max())
   if early.any():
     ends = t[last[early]], Y[early, last[early]]
     ax.plot(*ends, 'x', color=color, label='_diverged')
   return line
+
+
+def _name_band(ax: Axes, band: tuple[float, float]) -> None:
+  """An entry of the legend for all bands of the axes, after their lines."""
+  name = 'range over seeds'
+  if band != (0, 1):
+    name = f'{100 * band[0]:g}–{100 * band[1]:g} % of seeds'
+  for line in ax.get_lines():
+    if line.get_label() == name:
+      line.remove()
+  ax.plot([], [], color='0.5', alpha=0.35, linewidth=6, label=name)
 
 
 @style()

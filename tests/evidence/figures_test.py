@@ -167,7 +167,7 @@ def test_lanes_skips_what_diverged_and_marks_it():
   (cross,) = [x for x in ax.lines if x.get_marker() == 'x']
   np.testing.assert_array_equal(cross.get_xydata(), [[1, 2]])
   assert cross.get_color() == line.get_color()
-  assert ax.get_legend_handles_labels()[1] == ['a']
+  assert ax.get_legend_handles_labels()[1] == ['a', 'range over seeds']
 
 
 def test_lanes_band_of_quantiles():
@@ -176,6 +176,18 @@ def test_lanes_band_of_quantiles():
   plotting.lanes(ax, np.arange(3), Y, band=(0.1, 0.8))
   limits = ax.collections[0].get_datalim(ax.transData)
   np.testing.assert_allclose([limits.y0, limits.y1], [1, 8], rtol=1e-7, atol=0)
+
+
+def test_bands_are_named_once_after_their_lines():
+  _, ax = plotting.figure()
+  t, Y = np.arange(3), np.ones((2, 3))
+  for label in ('one', 'two', ''):
+    plotting.lanes(ax, t, Y, label)
+  plotting.lanes(ax, t, Y[:1], 'three')
+  names = ax.get_legend_handles_labels()[1]
+  assert names == ['one', 'two', 'range over seeds', 'three']
+  plotting.lanes(ax, t, Y, 'four', band=(0.1, 0.9))
+  assert ax.get_legend_handles_labels()[1][-1] == '10–90 % of seeds'
 
 
 def test_lanes_not_recorded_yet_is_a_gap_without_crosses():
@@ -224,7 +236,7 @@ def test_law_label_stands_free_beside_its_line():
   centre = (box.min + box.max) / 2
   distance = np.hypot(*(spot - centre).T).min()
   assert distance < np.hypot(*box.size) / 2 + 10
-  assert ax.get_legend_handles_labels()[1] == ['a']
+  assert 'theory' not in ax.get_legend_handles_labels()[1]
 
 
 def test_law_label_goes_to_the_legend_where_all_is_full():

@@ -274,7 +274,8 @@ def figures(config: Layer, ds: Dataset) -> Figures:
       )
       if form == 'w':
         seen = [GLOBAL.get((n, T, d), np.nan) for d in dims]
-        ax.plot(dims, seen, 'k_', ms=9, mew=1, zorder=5)
+        name = '_' if i else '500 other draws'
+        ax.plot(dims, seen, 'k_', ms=9, mew=1, zorder=5, label=name)
     ax.set(xscale='log', xlabel='dimension $d$', ylim=(0, 1.05))
     ax.set_title(f'{titles[form]}: at the best tokens')
     ax.set_xticks([4, 10, 20, 40, 80], ['4', '10', '20', '40', '80'])

@@ -39,6 +39,7 @@ def figures(config: FewShot, ds: 'Dataset') -> Figures:
     ax.set(xscale='log', xlabel=r'outer rate $\eta$')
     ax.set_title(drawing.NAMES[m])
   axes[0, 0].set_ylabel(f'query accuracy ({config.judged})')
+  axes[0, 0].plot([], [], ':', color='0.4', label='before training')
   plotting.legend(axes[0, 0])
   return {
     'rates': (
