@@ -7,8 +7,8 @@
 A mutant adds 1 to an integer, 10 % to a float, or takes + for -, * for / and
 the other way round, in a place chosen by a fixed seed among all arithmetic of
 the room. It is killed if a test of the mutated file (doctests, the test file
-that mirrors it, then the tests of its folder and its laws) fails or takes over
-a minute and a half of CPU time. Each mutant that survives is printed with its
+that mirrors it, its slow tests, then the tests of its folder and its laws)
+fails or takes over a minute and a half of CPU time. Each mutant that survives is printed with its
 line: either a test is missing, or the number does not matter (a count of
 iterations, a tolerance). Sources on disk are not touched: a mutant lives in the
 memory of one process.
@@ -201,6 +201,7 @@ def tests_of(path: pathlib.Path) -> list[list[str]]:
   own = mirror.with_name(mirror.name + '_test.py')
   near += [own] if own.exists() else []
   tries.append([str(p) for p in near])
+  tries += [[str(own), '-m', 'slow']] if own.exists() else []
   folder = mirror.parent
   around = sorted(t for t in folder.rglob('*_test.py') if t != own)
   tries += [[str(t)] for t in around]

@@ -64,10 +64,15 @@ def test_scaling_the_weights_is_the_naive_direction():
 
 
 def test_absorbed_updates_and_zero_gradients():
-  w = {'a': jnp.array([1.0, 1.0, 1e8], jnp.float32)}
-  u = {'a': jnp.array([1e-9, 1e-3, 1.0], jnp.float32)}
+  # Below 1 floats are twice as dense as above: −4e-8 moves it, 4e-8 does not.
+  w = {'a': jnp.array([1.0, 1.0, 1e8, 1.0, 1.0], jnp.float32)}
+  u = {'a': jnp.array([1e-9, 1e-3, 1.0, 4e-8, 4e-8], jnp.float32)}
   np.testing.assert_allclose(
-    stability_probes.absorbed_updates(w, u), 2 / 3, rtol=1e-7, atol=0
+    stability_probes.absorbed_updates(w, u), 4 / 5, rtol=1e-7, atol=0
+  )
+  down = jax.tree.map(jnp.negative, u)
+  np.testing.assert_allclose(
+    stability_probes.absorbed_updates(w, down), 2 / 5, rtol=1e-7, atol=0
   )
   np.testing.assert_allclose(
     stability_probes.zero_fraction({'a': jnp.array([0.0, -0.0, 1e-45, 1])}),

@@ -46,6 +46,15 @@ def test_published_norms_of_the_solutions(setup, value):
   np.testing.assert_allclose(made.half_square, value, atol=1e-6, rtol=1e-7)
 
 
+def test_scores_of_several_inputs():
+  """The good token scores 1, the others a half."""
+  keys = jnp.asarray(GOLDEN['multi_X'])[:, :, :2]
+  made = problem('multi')
+  assert made.gamma.shape == keys.shape[:2]
+  np.testing.assert_array_equal(made.gamma[:, 0], 1)
+  np.testing.assert_array_equal(made.gamma[:, 1:], 0.5)
+
+
 def test_the_other_published_norms():
   made = problem('single_local')
   np.testing.assert_allclose(
