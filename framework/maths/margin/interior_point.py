@@ -129,17 +129,42 @@ def _tolerance(program: Program) -> Tolerance:
   return Tolerance(2e-10, 1e-9) if double else Tolerance(2e-6, 2e-5)
 
 
-def solve(program: Program, start: Start, max_iterations: int) -> Iterate:
+def solve(
+  program: Program,
+  start: Start,
+  max_iterations: int,
+  guess: Iterate | None = None,
+) -> Iterate:
   """Follows the central path.
 
   Args:
     program: The program, scaled so that its data are of order one.
     start: Where to start.
     max_iterations: Steps at most.
+    guess: What another method found. If it meets the tolerance, or proves that
+      there is no solution, it is returned and no step is made.
 
   Returns:
     The best iterate. What it is worth, its caller certifies.
   """
+  if guess is None:
+    return _follow(program, start, max_iterations)
+  at, tol = _measure(program, guess), _tolerance(program)
+  good = (at.gap <= tol.complementarity) & (at.missed <= tol.residual)
+  good |= program.unbounded(guess.y, guess.z)
+
+  def follow(found: tuple[Any, Iterate]) -> tuple[Any, Iterate]:
+    _, guess = found
+    it = _follow(program, start, max_iterations)
+    it = it._replace(iterations=guess.iterations + it.iterations)
+    return jnp.asarray(True), it
+
+  # One round at most. Under vmap a conditional would make it for every lane; a
+  # loop makes it only if some lane needs it.
+  return jax.lax.while_loop(lambda found: ~found[0], follow, (good, guess))[1]
+
+
+def _follow(program: Program, start: Start, max_iterations: int) -> Iterate:
   rows = program.rows
   X: Any = None
   if program.cone is not None:

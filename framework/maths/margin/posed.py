@@ -1,7 +1,7 @@
 """Pieces that the programs of all norms share."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -31,6 +31,7 @@ class Posed(NamedTuple):
   program: ip.Program
   start: ip.Start
   read: Callable[[ip.Iterate], tuple[Float[Array, 'd q'], Float[Array, ' m']]]
+  guess: Any = None  # an `ip.Iterate` that may be a solution already
 
 
 def inequality(rows: Constraints) -> Bool[Array, ' m']:

@@ -12,8 +12,8 @@ Frobenius norm it is max bᵀλ − ½ λᵀG λ, with W = Σ λ_r A_r.
 
 import jax.numpy as jnp
 
+from framework.maths.margin import active_set, posed
 from framework.maths.margin import interior_point as ip
-from framework.maths.margin import posed
 from framework.maths.margin.game import l1, nuclear
 from framework.maths.margin.posed import Posed
 from framework.maths.margin.primal import linf, spectral
@@ -35,10 +35,10 @@ __all__ = [
 
 
 def frobenius(rows: Constraints) -> Posed:
-  """Min ½ λᵀG λ − bᵀλ over λ ≥ 0."""
-  some, proved = posed.inequality(rows), posed.proved(rows)
+  """Min ½ λᵀG λ − bᵀλ over λ ≥ 0, with what pivoting makes of it as a guess."""
+  some, proved, G = posed.inequality(rows), posed.proved(rows), gram(rows)
   program = ip.Program(
-    P=gram(rows),
+    P=G,
     c=-rows.bound,
     rows=ip.Rows(
       apply=lambda y: y,
@@ -53,7 +53,9 @@ def frobenius(rows: Constraints) -> Posed:
   )
   ones = jnp.where(some, 1, jnp.zeros_like(rows.bound))
   start = ip.Start(ones, ones, ones)
-  return Posed(program, start, lambda it: (combine(it.y, rows), it.y))
+  lam, slack, pivots = active_set.pivot(G, rows.bound, rows.equality)
+  guess = ip.Iterate(lam, jnp.where(some, lam, 0), slack, None, pivots)
+  return Posed(program, start, lambda it: (combine(it.y, rows), it.y), guess)
 
 
 PROGRAMS = {

@@ -87,7 +87,9 @@ def _solver(norm: str, queries: int | None, max_iterations: int) -> Callable:
       Z, right = _span(scaled.Z, queries)
       spans, scaled = (left, right), scaled._replace(D=D, Z=Z)
     posed = PROGRAMS[norm](scaled)
-    it = interior_point.solve(posed.program, posed.start, max_iterations)
+    it = interior_point.solve(
+      posed.program, posed.start, max_iterations, posed.guess
+    )
     W, multipliers = posed.read(it)
     if spans is not None:
       W = spans[0] @ W @ spans[1].T
