@@ -489,11 +489,15 @@ def save(fig: Figure, path: epath.PathLike) -> list[epath.Path]:
   """
   path = epath.Path(path)
   contents = {}
+  engine = fig.get_layout_engine()
   with style():
     for suffix, metadata in _METADATA.items():
       content = io.BytesIO()
       fig.savefig(content, format=suffix, metadata=metadata)
       contents[suffix] = content.getvalue()
+      # Laid out once: the second file is the first.
+      fig.set_layout_engine('none')
+  fig.set_layout_engine(engine)
   paths = []
   for suffix, content in contents.items():
     # Not `with_suffix`, for a name may hold a dot: alpha=0.1.

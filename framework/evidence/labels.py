@@ -16,7 +16,12 @@ GAP = 3.0  # points between a label and what it must not touch
 
 def layout(ax: Axes) -> None:
   """Puts the axes where they will be, so that pixels mean something."""
-  ax.figure.canvas.figure.draw_without_rendering()
+  fig = ax.figure.canvas.figure
+  engine = fig.get_layout_engine()
+  if engine is None:
+    fig.draw_without_rendering()
+  else:
+    engine.execute(fig)
 
 
 def pixels(ax: Axes, points: float) -> float:

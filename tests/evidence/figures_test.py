@@ -54,7 +54,7 @@ def test_imports_no_pyplot_and_import_of_framework_stays_light(tmp_path):
   subprocess.run(command, check=True, cwd=root.parent)
   heavy = re.compile(r'^(import|from) matplotlib', re.M)
   users = [p.name for p in root.rglob('*.py') if heavy.search(p.read_text())]
-  assert set(users) == {'figures.py', 'labels.py'}
+  assert set(users) == {'figures.py', 'labels.py', 'values.py'}
 
 
 def test_settings_are_restored_also_after_an_error():
