@@ -18,6 +18,7 @@ The mathematics by itself
   rows         a layer as a function made of rows, with room for more
   gradient     a gradient as rows; its norms, clipping
   sgd          descent on coefficients: `sgd.begin`, `step`, `grow`
+  rounding     `rounding.bound`: how far a precision takes the outputs
   finite       `finite.sample` at any time; `project`, an optax transformation
 """
 
@@ -26,6 +27,7 @@ from framework.systems.infinite_width.pi import (
   gradient,
   maml,
   net,
+  rounding,
   rows,
   sgd,
 )
@@ -61,6 +63,7 @@ __all__ = [
   'munet',
   'net',
   'pinet',
+  'rounding',
   'rows',
   'sgd',
   'system',

@@ -134,6 +134,9 @@ def spread(state: State, mesh: jax.sharding.Mesh) -> State:
     ValueError: If a segment has not as many blocks.
   """
   (axis,), count = mesh.axis_names, mesh.devices.size
+  # Of axes that the compiler may reason about: of the explicit ones that
+  # `jax.make_mesh` makes, sums over them would have to be spelt out.
+  mesh = jax.sharding.Mesh(mesh.devices, mesh.axis_names)
   split = jax.NamedSharding(mesh, jax.P(axis))
   whole = jax.NamedSharding(mesh, jax.P())
   layers = []
