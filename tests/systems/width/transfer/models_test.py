@@ -39,3 +39,26 @@ def test_variances_of_a_transformer():
   for name in ('embed', 'places'):
     w = np.asarray(params[name]['embedding'])
     np.testing.assert_allclose(w.var(), 1, rtol=5 * (2 / w.size) ** 0.5, atol=0)
+
+
+def test_a_block_adds_its_feed_forward_layer():
+  net = Transformer(
+    8, symbols=5, depth=1, heads=2, context=4, dtype=jnp.float64
+  )
+  x = jnp.array([[0, 3, 2, 4]])
+  params = jax.jit(net.init)(jax.random.key(0), x)['params']
+  p = jax.tree.map(np.array, params)
+  for part in p['attention_1']['out'].values():
+    part[...] = 0
+  found = jax.jit(net.apply)({'params': p}, x)
+
+  def norm(h):
+    h = h - h.mean(-1, keepdims=True)
+    return h / np.sqrt((h**2).mean(-1, keepdims=True) + 1e-6)
+
+  h = p['embed']['embedding'][np.asarray(x)] + p['places']['embedding'][None]
+  up = norm(h) @ p['up_1']['kernel']
+  up = 0.5 * up * (1 + np.tanh((2 / np.pi) ** 0.5 * (up + 0.044715 * up**3)))
+  h = h + up @ p['down_1']['kernel']
+  wanted = norm(h) @ p['readout']['kernel']
+  np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
