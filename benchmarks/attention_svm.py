@@ -5,11 +5,14 @@
 At the paper's size (n, T, d) = (6, 8, 10), float64, one thread, CPU time: a
 step of normalised descent of W and of (K, Q), 100 instances in one program,
 against a torch loop that trains one instance after the other, as the published
-code does, and against torch with all of them in one tensor; a solve of the
-Frobenius and of the nuclear SVM, 100 in one program, against cvxpy with one
-constraint a row and its default solver. `--many` advances so many instances in
-one program; `--job` runs the whole multi-token sweep until every d has 500 runs
-that count. PyTorch and cvxpy are optional: `pip install '.[bench,oracles]'`.
+code does, and against torch with all of them in one tensor, by automatic
+differentiation and in closed form; a solve of the Frobenius and of the nuclear
+SVM, 100 in one program, against cvxpy with one constraint a row and its default
+solver, and the Frobenius one against solvers that are called directly, one
+instance after the other: what is not installed is said and left out. `--many`
+advances so many instances in one program; `--job` runs the whole multi-token
+sweep until every d has 500 runs that count. All peers are optional:
+`pip install '.[bench,oracles]' quadprog piqp`.
 """
 
 import subprocess
@@ -32,6 +35,7 @@ LANES = 100
 STEPS = 2000
 OURS, OURS_AUTO = 'ours, exact gradient', 'ours, autodiff'
 LOOP, BATCHED = 'torch, one by one', 'torch, in one tensor'
+CLOSED = 'torch, closed form'
 SOLVER, CVXPY = 'ours, certified', 'cvxpy, default solver'
 FORMS, NORMS = ('w', 'kq'), ('frobenius', 'nuclear')
 # {row of the table: (who against whom, times)}.
@@ -55,6 +59,7 @@ def trainers(task: peers.Task, form: str) -> list[timing.Contestant]:
   ]
   if not peers.missing('torch'):
     made += [
+      timing.Contestant(CLOSED, peers.torch_closed_form(task, form), lanes),
       timing.Contestant(BATCHED, peers.torch_batched(task, form), lanes),
       timing.Contestant(LOOP, peers.torch_loop(task, form)),
     ]
@@ -65,6 +70,10 @@ def solvers(task: peers.Task, norm: str) -> list[timing.Contestant]:
   """Everyone who solves."""
   lanes = len(task.W)
   made = [timing.Contestant(SOLVER, peers.ours_solve(task, norm), lanes)]
+  direct = peers.DIRECT if norm == 'frobenius' else {}
+  for package, (name, _) in direct.items():
+    if not peers.missing(package):
+      made.append(timing.Contestant(name, peers.direct_solve(task, package)))
   if not peers.missing('cvxpy'):
     made.append(timing.Contestant(CVXPY, peers.cvxpy_solve(task, norm)))
   return made
@@ -185,9 +194,10 @@ def main(argv: Sequence[str]) -> None:
     raise app.UsageError(f'unknown argument {argv[1]!r}')
   quick = flags.FLAGS.quick
   rounds, seconds = (2, 0.002) if quick else (flags.FLAGS.rounds, 0.3)
-  machine = timing.machine(('jax', 'jaxlib', 'numpy', 'torch', 'cvxpy'))
+  others = ('torch', 'cvxpy', *peers.DIRECT)
+  machine = timing.machine(('jax', 'jaxlib', 'numpy', *others))
   print(*(f'{k}: {v}' for k, v in machine.items()), sep='\n')
-  for package in ('torch', 'cvxpy'):
+  for package in others:
     if why := peers.missing(package):
       print(f'{why}, its rows are left out')
   tables = timing.in_fresh_process(

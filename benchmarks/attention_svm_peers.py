@@ -5,10 +5,15 @@
 
 The torch loop trains one instance after the other, a module and automatic
 differentiation, as the published code does; its batched form has all instances
-in one tensor. cvxpy states the SVMs with one constraint a row and takes its
-default solver. All return what they end with, which is compared.
+in one tensor, and the closed form of `torch_closed` has the gradient written
+out as well. cvxpy states the SVMs with one constraint a row and takes its
+default solver. The solvers of the Frobenius SVM as a quadratic program are
+called directly, on matrices that are made beforehand: nonnegative least squares
+of the least-distance form (Lawson and Hanson, ch. 23), quadprog in W, clarabel
+and piqp in the multipliers. All return what they end with, which is compared.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,18 +22,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import torch_closed
 from framework.systems import attention_svm as dynamics
 from framework.systems.attention_svm import ensembles
 from framework.systems.attention_svm.layer import weights_of
 
 __all__ = [
+  'DIRECT',
   'Task',
   'cvxpy_solve',
+  'direct_solve',
   'draw',
   'missing',
   'ours_solve',
   'ours_train',
   'torch_batched',
+  'torch_closed_form',
   'torch_loop',
 ]
 
@@ -168,6 +177,15 @@ def torch_batched(task: Task, form: str) -> Callable[[int], Any]:
   return run
 
 
+def torch_closed_form(task: Task, form: str) -> Callable[[int], Any]:
+  """All instances in one tensor, the gradient written out."""
+  _torch()
+  data = task.data
+  start = [task.W] if form == 'w' else [task.K, task.Q]
+  X, Z, gamma = map(np.asarray, (data.X, data.Z, data.gamma))
+  return torch_closed.attention('cpu', X, Z, gamma, start, ETA)
+
+
 def ours_solve(task: Task, norm: str) -> Callable[[int], Any]:
   """Repeats a batch of solves for the best tokens: s batches -> norms."""
 
@@ -211,3 +229,96 @@ def cvxpy_solve(task: Task, norm: str) -> Callable[[int], Any]:
     return np.array([value])
 
   return run
+
+
+def _matrices(task: Task) -> np.ndarray:
+  """The constraint matrices of the first instance, a flat one a row."""
+  X, Z, gamma = (
+    np.asarray(x[0]) for x in (task.data.X, task.data.Z, task.data.gamma)
+  )
+  return np.array(
+    [
+      np.outer(x[a] - x[t], z).ravel()
+      for x, z, a in zip(X, Z, gamma.argmax(-1), strict=True)
+      for t in range(len(x))
+      if t != a
+    ]
+  )
+
+
+def _repeated(solve: Callable[[], float]) -> Callable[[int], Any]:
+  def run(times: int):
+    value = None
+    for _ in range(times):
+      value = solve()
+    return np.array([value])
+
+  return run
+
+
+def _scipy(A: np.ndarray) -> Callable[[], float]:
+  nnls = importlib.import_module('scipy.optimize').nnls
+
+  E = np.vstack([A.T, np.ones(len(A))])
+  f = np.zeros(len(E))
+  f[-1] = 1
+
+  def solve():
+    r = f - E @ nnls(E, f)[0]
+    return float(np.linalg.norm(r[:-1] / r[-1]))
+
+  return solve
+
+
+def _quadprog(A: np.ndarray) -> Callable[[], float]:
+  quadprog = importlib.import_module('quadprog')
+
+  identity, zero = np.eye(A.shape[1]), np.zeros(A.shape[1])
+  given = identity, zero, np.ascontiguousarray(A.T), np.ones(len(A))
+  return lambda: float(np.linalg.norm(quadprog.solve_qp(*given)[0]))
+
+
+def _clarabel(A: np.ndarray) -> Callable[[], float]:
+  clarabel = importlib.import_module('clarabel')
+  sparse = importlib.import_module('scipy.sparse')
+
+  m = len(A)
+  P, rows = sparse.csc_matrix(np.triu(A @ A.T)), sparse.csc_matrix(-np.eye(m))
+  settings = clarabel.DefaultSettings()
+  settings.verbose = False
+  cones = [clarabel.NonnegativeConeT(m)]
+  given = P, -np.ones(m), rows, np.zeros(m), cones, settings
+
+  def solve():
+    lam = np.array(clarabel.DefaultSolver(*given).solve().x)
+    return float(np.linalg.norm(lam @ A))
+
+  return solve
+
+
+def _piqp(A: np.ndarray) -> Callable[[], float]:
+  piqp = importlib.import_module('piqp')
+
+  G, m = A @ A.T, len(A)
+
+  def solve():
+    solver = piqp.DenseSolver()
+    solver.settings.verbose = False
+    solver.setup(G, -np.ones(m), x_l=np.zeros(m))
+    solver.solve()
+    return float(np.linalg.norm(solver.result.x @ A))
+
+  return solve
+
+
+DIRECT = {
+  'scipy': ('scipy, NNLS', _scipy),
+  'quadprog': ('quadprog', _quadprog),
+  'piqp': ('piqp', _piqp),
+  'clarabel': ('clarabel', _clarabel),
+}
+
+
+def direct_solve(task: Task, package: str) -> Callable[[int], Any]:
+  """One instance by a solver of quadratic programs: s solves -> its norm."""
+  return _repeated(DIRECT[package][1](_matrices(task)))

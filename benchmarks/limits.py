@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from benchmarks.timing import Contestant
 
-__all__ = ['Probe', 'bandwidth', 'matrix_product']
+__all__ = ['Probe', 'bandwidth', 'copy', 'matrix_product']
 
 
 class Probe(NamedTuple):
@@ -94,3 +94,24 @@ def matrix_product(size: int, dtype: type) -> Probe:
 
   name = f'GEMM {jnp.dtype(dtype).name} n={size}, XLA'
   return Probe(Contestant(name, run), flops=2.0 * size**3)
+
+
+def copy(size: int) -> Probe:
+  """Sign changes x ← −x of a vector of float32 in XLA: a read and a write.
+
+  Args:
+    size: Bytes of the vector.
+
+  Returns:
+    The probe.
+  """
+  x = jnp.ones(size // 4, jnp.float32)
+
+  @jax.jit
+  def chain(x: Float[Array, ' n'], steps):
+    return jax.lax.fori_loop(0, steps, lambda _, x: -x, x)
+
+  def run(steps: int):
+    return jax.block_until_ready(chain(x, steps))
+
+  return Probe(Contestant('copy, XLA', run), bytes=2.0 * x.nbytes)

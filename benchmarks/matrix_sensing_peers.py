@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks import torch_closed
 from benchmarks.timing import Contestant
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
   'numpy_gram',
   'numpy_loop',
   'torch_autograd',
+  'torch_gram',
   'torch_refusal',
 ]
 
@@ -100,6 +102,13 @@ def torch_autograd(task: Task, threads: int | None = None) -> Run:
     return X.detach().numpy()
 
   return run
+
+
+def torch_gram(task: Task) -> Run:
+  """The formulation that ours takes, in torch."""
+  X0 = task.X0 if task.X0.ndim == 3 else task.X0[None]
+  run = torch_closed.sensing('cpu', task.gram, task.M, X0, task.eta)
+  return lambda steps: run(steps).reshape(task.X0.shape)
 
 
 def numpy_loop(task: Task) -> Run:

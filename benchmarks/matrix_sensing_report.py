@@ -12,6 +12,7 @@ __all__ = [
   'LANES',
   'OURS',
   'OURS_LANES',
+  'OURS_SINGLE',
   'TORCH',
   'machine',
   'table',
@@ -22,6 +23,7 @@ __all__ = [
 LANES = 64
 OURS = 'ours, Gram'
 OURS_LANES = f'{OURS}, {LANES} lanes'
+OURS_SINGLE = f'{OURS} in float32'
 TORCH = 'torch autograd + SGD, m×n×n'
 
 

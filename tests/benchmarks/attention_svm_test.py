@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import attention_svm as bench
+from benchmarks import attention_svm_peers as peers
 from benchmarks import timing
 
 
@@ -25,16 +26,21 @@ def test_quick_run_completes_and_reports_every_row(tmp_path):
   found = json.loads(out.read_text())
   there = {
     name: importlib.util.find_spec(name) is not None
-    for name in ('torch', 'cvxpy')
+    for name in ('torch', 'cvxpy', *peers.DIRECT)
   }
-  torch = {bench.LOOP, bench.BATCHED} if there['torch'] else set()
+  torch = {bench.LOOP, bench.BATCHED, bench.CLOSED} if there['torch'] else set()
   cvxpy = {bench.CVXPY} if there['cvxpy'] else set()
   for table in found['tables']:
     names = {row['name'] for row in table['rows']}
     if table['task'] in bench.FORMS:
       assert names == {bench.OURS, bench.OURS_AUTO} | torch
     else:
-      assert names == {bench.SOLVER} | cvxpy
+      direct = {
+        name
+        for package, (name, _) in peers.DIRECT.items()
+        if there[package] and table['task'] == 'frobenius'
+      }
+      assert names == {bench.SOLVER} | cvxpy | direct
   assert found['many']['finite'] == 1
 
 

@@ -8,12 +8,14 @@ from benchmarks import matrix_sensing_report as report
 ROWS = {
   report.OURS,
   report.OURS_LANES,
+  report.OURS_SINGLE,
   'numpy, svec + Gram',
   f'numpy, svec + Gram, {report.LANES} lanes',
   'numpy, flat, two GEMV',
   'numpy, loop over measurements',
 }
 TORCH = {report.TORCH, f'{report.TORCH}, {report.LANES} lanes'}
+TORCH_GRAM = {f'torch, svec + Gram, {n} lanes' for n in (1, report.LANES)}
 
 
 def test_quick_run_completes_and_reports_every_row(tmp_path):
@@ -33,7 +35,8 @@ def test_quick_run_completes_and_reports_every_row(tmp_path):
   has_torch = importlib.util.find_spec('torch') is not None
   (table,) = results['threads']['1']
   times = {row['name']: row['median'] for row in table['rows']}
-  assert set(times) == ROWS | (TORCH if has_torch else set())
+  torch = TORCH | TORCH_GRAM if has_torch else set()
+  assert set(times) == ROWS | torch
   assert has_torch or table['absent'] == dict.fromkeys(TORCH, 'not installed')
   assert sum('GEMV' in limit['name'] for limit in table['limits']) == 2
   assert all(limit['median'] for limit in table['limits'])

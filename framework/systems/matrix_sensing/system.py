@@ -151,7 +151,8 @@ class Structure:
   def kept(self) -> bool:
     """Whether the operator keeps its measurements, so that residuals exist."""
     return self.m is not None and (
-      self.measure is not None or self.operator is not operators.gram
+      self.measure is not None
+      or self.operator not in (operators.gram, operators.gram_single)
     )
 
 

@@ -3,6 +3,7 @@
 dense, svec, blocks, gram    functions (rows, shape, symmetric) -> operator:
                              rows as they are; packed, for symmetric A_i; in
                              blocks that stay in the cache; A*A alone
+gram_single                  A*A in float32, of iterates in float64
 Identity                     infinitely many measurements: A*A is the identity
 structured                   rank-one, pairs, quadratic, completion, Rademacher
 choose                       the fastest of them for a problem, and why
@@ -22,6 +23,7 @@ from framework.systems.matrix_sensing.operators.forms import (
   blocks,
   dense,
   gram,
+  gram_single,
   svec,
 )
 from framework.systems.matrix_sensing.operators.isometry import rip_lower_bound
@@ -39,6 +41,7 @@ __all__ = [
   'choose',
   'dense',
   'gram',
+  'gram_single',
   'packing',
   'rip_lower_bound',
   'structured',

@@ -10,7 +10,12 @@ import pytest
 from jax import export
 from jax.test_util import check_grads
 
-from framework.systems.matrix_sensing import ensembles, operators, targets
+from framework.systems.matrix_sensing import (
+  Structure,
+  ensembles,
+  operators,
+  targets,
+)
 
 GOLDEN = pathlib.Path(__file__).parents[3] / 'golden'
 FORMS = {
@@ -329,3 +334,36 @@ def test_differentiable_and_lowers_everywhere():
   check_grads(lambda F: f(operator, F), (F,), order=1, modes=('fwd', 'rev'))
   exported = export.export(jax.jit(f), platforms=['cpu', 'cuda', 'tpu'])
   assert exported(operator, F).platforms == ('cpu', 'cuda', 'tpu')
+
+
+def test_a_gram_in_single_precision_has_the_same_fixed_point():
+  n, eta = 6, 0.2
+  rng = np.random.default_rng(0)
+  A = jnp.array(rng.normal(size=(60, 21)) / 60**0.5)
+  x = jnp.linalg.qr(jnp.array(rng.normal(size=(n, 2))))[0]
+  M, X0 = x @ x.T, jnp.array(0.3 * rng.normal(size=(n, 2)))
+
+  @jax.jit
+  def descend(operator):
+    def step(_, X):
+      return X - eta * operator.normal(X @ X.T - M) @ X
+
+    early = jax.lax.fori_loop(0, 20, step, X0)
+    return early, jax.lax.fori_loop(0, 3000, step, early)
+
+  exact, single = (
+    form(A, (n, n)) for form in (operators.gram, operators.gram_single)
+  )
+  assert single.H.dtype == jnp.float32
+  (early, last), (early_single, last_single) = map(descend, (exact, single))
+  # Not the same path: the product really is in single precision.
+  off = float(jnp.abs(early - early_single).max())
+  assert 1e-10 < off < 1e-5
+  for X in (last, last_single):
+    assert X.dtype == jnp.float64
+    np.testing.assert_allclose(X @ X.T, M, rtol=0, atol=1e-13)
+
+
+def test_single_precision_keeps_no_measurements():
+  form = operators.gram_single
+  assert not Structure(m=30, operator=form).kept
