@@ -3,7 +3,8 @@
 python -m experiments.spectrum --config=:VARIANT
 
 Configs by what is trained: `Ridge`, `Tuning`, `Curves`, `Sgd`, `Masking`,
-`Contrastive`, `Bandwidth`, `Bias`, `Pretraining`.
+`Contrastive`, `Bandwidth`, `Bias`, `Networks`, `Lazy`, `Pretraining`,
+`Mixture`.
 """
 
 import dataclasses
@@ -233,6 +234,56 @@ class Pretraining(Run):
   )
 
 
+@dataclasses.dataclass(frozen=True)
+class Networks(Run):
+  """The inductive bias of networks that are trained to fit examples."""
+
+  hypotheses: int = field(24, 'networks for each draw of inputs', low=3)
+  width: int = field(64, 'hidden units', low=1)
+  tests: int = field(60, 'test examples', low=2)
+  # Hyperparameters: traced, so that every value can be a lane.
+  d: int = field(3, 'dimension of inputs', low=1, high=64)
+  n: int = field(40, 'training examples', low=2, high=400)
+  eps: float = field(0.01, 'test loss that is asked for', low=0, low_open=True)
+  fit: float = field(1e-3, 'training loss of what fits', low=0, low_open=True)
+  lr: float = field(0.01, 'learning rate of Adam', low=0, low_open=True)
+  steps: int = field(1000, 'steps T', low=10)
+  seeds: int = field(5, 'seeds (draws of inputs and starts)', low=1)
+  fixed: ClassVar[tuple[str, ...]] = ('steps',)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture(Run):
+  """EM on unlabelled data of a mixture, then a sign from labels."""
+
+  d: int = field(50, 'coordinates', low=1)
+  m: int = field(2000, 'unlabelled inputs', low=1)
+  n: int = field(10, 'labelled inputs', low=1)
+  # Hyperparameters: traced, so that every value can be a lane.
+  separation: float = field(1.5, 's = |μ|', low=0, low_open=True)
+  steps: int = field(64, 'steps of EM', low=1)
+  seeds: int = field(60, 'seeds (draws of everything)', low=1)
+  precision: str = field(
+    'float64', 'of all numbers', choices=('float32', 'float64')
+  )
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'd', 'n')
+
+
+@dataclasses.dataclass(frozen=True)
+class Lazy(Run):
+  """One pass of networks over a staircase on the cube."""
+
+  d: int = field(32, 'coordinates of the cube', low=4, high=64)
+  width: int = field(256, 'hidden width n', low=1)
+  batch: int = field(8, 'fresh samples in a step', low=1)
+  # Hyperparameters: traced, so that every value can be a lane.
+  lr: float = field(0.4, 'learning rate η in µP', low=0, low_open=True)
+  laziness: float = field(1.0, 'α: weights move by 1/α', low=0, low_open=True)
+  steps: int = field(1024, 'steps T', low=16)
+  seeds: int = field(4, 'seeds (starts and samples)', low=1)
+  fixed: ClassVar[tuple[str, ...]] = ('steps', 'd', 'batch')
+
+
 VARIANTS: Variants = {
   'eigenframework': (
     'random features and kernels: theory against drawn regressions, cell by '
@@ -287,7 +338,7 @@ VARIANTS: Variants = {
   'epochs': (
     'one pass falls where epochs on few samples rise',
     Sgd(
-      modes=300,
+      modes=400,
       steps=8000,
       seeds=16,
       records=10,
@@ -370,9 +421,21 @@ VARIANTS: Variants = {
     'how unlikely generalisation is: up with dimension, down with examples',
     Bias(sweep={'d': (3, 4, 6, 8), 'eps': (0.01, 0.03)}),
   ),
+  'inductive_bias_networks': (
+    'the same of trained networks: a tail fitted to their losses',
+    Networks(sweep={'d': (2, 4, 8), 'n': (10, 20, 40)}),
+  ),
+  'lazy': (
+    'networks that learn features, below the best that their NTK could do',
+    Lazy(sweep={'width': (64, 256, 1024), 'laziness': (1.0, 20.0)}),
+  ),
   'pretraining': (
     'unlabelled data first: what is left to learn falls as 1/m',
     Pretraining(),
+  ),
+  'mixture': (
+    'EM on unlabelled data finds the direction, few labels its sign',
+    Mixture(sweep={'m': (500, 1000, 2000), 'separation': (1.5, 0.25)}),
   ),
 }
 

@@ -5,7 +5,10 @@ from experiments.spectrum.representation import (
   bandwidth,
   contrastive,
   inductive_bias,
+  lazy,
   masking,
+  mixture,
+  networks,
   pretraining,
 )
 from experiments.spectrum.ridge import (
@@ -37,6 +40,9 @@ EXPERIMENT = Experiment(
     'contrastive': contrastive.VARIANT,
     'bandwidth': bandwidth.VARIANT,
     'inductive_bias': inductive_bias.VARIANT,
+    'inductive_bias_networks': networks.VARIANT,
+    'lazy': lazy.VARIANT,
     'pretraining': pretraining.VARIANT,
+    'mixture': mixture.VARIANT,
   },
 )

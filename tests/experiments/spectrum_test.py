@@ -48,6 +48,17 @@ SETTINGS = [
   ),
   ('inductive_bias', dict(n=8, tests=6, seeds=5), dict(d=(2, 3))),
   ('pretraining', dict(d=20, n=12, r=2, seeds=30, steps=20), dict()),
+  ('mixture', dict(d=20, seeds=40, steps=40), dict(m=(100, 400))),
+  (
+    'inductive_bias_networks',
+    dict(width=8, tests=6, hypotheses=4, steps=20, seeds=2),
+    dict(d=(1, 2), n=(4, 6)),
+  ),
+  (
+    'lazy',
+    dict(d=8, width=16, batch=8, steps=16, seeds=2),
+    dict(laziness=(1.0, 20.0)),
+  ),
 ]
 
 

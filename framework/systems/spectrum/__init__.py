@@ -4,6 +4,8 @@ ridge          ridge regression with random features or a kernel, drawn and
 at its best ridge
 sgd            one-pass stochastic gradient descent, expected and sampled
 
+cube           exact spectra of kernels on {±1}^d
+
 Spectrum       eigenvalues of a kernel, and power of the target along them
 power_law, unit_power, beyond, trace    spectra, whole or in part
 rf_risk, krr_risk    exact test and train risk of ridge regression
@@ -12,6 +14,7 @@ optimal_ratio  train over test risk at the best ridge, in closed form
 
 from framework.systems.spectrum import (
   augmentation,
+  cube,
   features,
   inductive_bias,
   pretraining,
@@ -39,6 +42,7 @@ __all__ = [
   'Tail',
   'augmentation',
   'beyond',
+  'cube',
   'features',
   'inductive_bias',
   'krr_risk',

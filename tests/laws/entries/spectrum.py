@@ -97,6 +97,22 @@ ENTRIES = [
     looser=1e5,
   ),
   Entry(
+    'inductive bias, networks',
+    inductive_bias.networks,
+    small(
+      inductive_bias.NetworkStructure,
+      n_max=4,
+      tests=3,
+      d_max=2,
+      hypotheses=3,
+      network=functools.partial(inductive_bias.Perceptron, 3),
+    ),
+    inductive_bias.NetworkHp(d=2, n=3, fit=9.0),
+    other=inductive_bias.NetworkHp(d=1, n=4, fit=9.0, eps=0.1),
+    looser=1e4,
+    slow=True,
+  ),
+  Entry(
     'pretraining, factor',
     pretraining.factor,
     small(pretraining.Structure, d=5, r=2, n=5, batch=3),

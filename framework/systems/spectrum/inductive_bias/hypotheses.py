@@ -29,6 +29,7 @@ __all__ = [
   'Losses',
   'bias',
   'bias_of_losses',
+  'bias_of_moments',
   'loss_distribution',
   'posterior',
   'rbf',
@@ -142,9 +143,6 @@ def bias_of_losses(
 ) -> Float[Array, '']:
   """I(ε) in nats from losses of hypotheses that fit: two moments of a tail.
 
-  A scaled χ² of the mean and the variance that were seen:
-  P(ν/2, εν/(2 mean)), ν = 2 mean²/variance.
-
   Args:
     seen: Test losses, of at least two hypotheses.
     eps: ε.
@@ -152,10 +150,34 @@ def bias_of_losses(
   Returns:
     Nats: an extrapolation wherever no loss that was seen is below ε.
   """
-  mean, variance = jnp.mean(seen), jnp.var(seen, ddof=1)
+  return bias_of_moments(jnp.mean(seen), jnp.var(seen, ddof=1), eps)
+
+
+def bias_of_moments(
+  mean: Float[ArrayLike, ''],
+  variance: Float[ArrayLike, ''],
+  eps: Float[ArrayLike, ''],
+) -> Float[Array, '']:
+  """I(ε) in nats of a scaled χ² loss of that mean and variance.
+
+      −ln P(ν/2, εν/(2 mean)),  ν = 2 mean²/variance
+
+  with P the lower regularised incomplete gamma function.
+
+  Args:
+    mean: Of the loss, > 0.
+    variance: Of the loss, > 0.
+    eps: ε.
+
+  Returns:
+    Nats.
+
+  >>> print(f'{bias_of_moments(1.0, 0.2, 0.1):.1f}')  # the mean of ten squares
+  8.7
+  """
+  mean, variance = jnp.asarray(mean), jnp.asarray(variance)
   nu = 2 * mean**2 / variance
-  w = jnp.reshape(mean / nu, (1,))
-  return -_log_gamma_tail(nu / 2, jnp.asarray(eps) / (2 * w[0]))
+  return -_log_gamma_tail(nu / 2, jnp.asarray(eps) * nu / (2 * mean))
 
 
 def _log_gamma_tail(a: Array, x: Array) -> Array:

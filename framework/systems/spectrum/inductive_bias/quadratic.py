@@ -48,6 +48,7 @@ def _cumulants(w: Array, m: Array, t: Array) -> tuple[Array, ...]:
   )
 
 
+@jax.jit
 def saddle(
   w: Float[Array, ' n'], m: Float[Array, ' n'], eps: Float[ArrayLike, '']
 ) -> Float[Array, '']:
@@ -91,6 +92,7 @@ def saddle(
   return t
 
 
+@jax.jit
 def lugannani_rice(
   w: Float[Array, ' n'], m: Float[Array, ' n'], eps: Float[ArrayLike, '']
 ) -> tuple[Float[Array, ''], Float[Array, '']]:
@@ -139,6 +141,7 @@ def lugannani_rice(
   return lower, upper
 
 
+@jax.jit
 def exact(
   w: Float[Array, ' n'], m: Float[Array, ' n'], eps: Float[ArrayLike, '']
 ) -> Float[Array, '']:

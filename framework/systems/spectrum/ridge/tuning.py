@@ -153,6 +153,7 @@ def _section(state: State, problem: _Problem) -> State:
   )
 
 
+@jax.jit
 def optimal_ridge(
   spectrum: Spectrum,
   noise: Float[ArrayLike, ''],

@@ -99,6 +99,7 @@ class Problem(NamedTuple):
   decay: Float[Array, '']
 
 
+@jax.jit
 def problem_of(spectrum: Spectrum, hp: Any) -> Problem:
   """The model of hp.width modes on a spectrum.
 
@@ -185,6 +186,7 @@ def expected(structure: Structure) -> System:
   return System(sample, init, step, observe)
 
 
+@jax.jit
 def one_pass_risk(
   problem: Problem,
   steps: Int[Array, ' records'],
@@ -217,6 +219,7 @@ def one_pass_risk(
   return jax.lax.scan(to, start, steps)[1]
 
 
+@jax.jit
 def stationary(
   problem: Problem, batch: Float[ArrayLike, ''] = 1
 ) -> Float[Array, '']:

@@ -39,6 +39,7 @@ class Merged(NamedTuple):
   noise: Float[Array, '']  # of the labels, as the model sees it
 
 
+@jax.jit
 def merged(spectrum: Spectrum, hp: Any, batch: int = 1) -> Merged:
   """Merges the modes of a spectrum for one-pass SGD without weight decay.
 
@@ -106,6 +107,7 @@ def _chebyshev(
   return x, terms / jnp.sum(terms, axis=0)[None]
 
 
+@jax.jit
 def merged_risk(
   problem: Merged, steps: Int[Array, ' records']
 ) -> Float[Array, ' records']:

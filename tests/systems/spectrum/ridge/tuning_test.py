@@ -64,3 +64,16 @@ def test_ratios_at_three_hundred_samples():
   got = np.sqrt(jax.jit(jax.vmap(found))(*rows.T))
   # At r = 0 the search ends at its lower end, ln δ = −30.
   np.testing.assert_allclose(got, GOLDEN['ropt_num_r'], rtol=1e-6, atol=1e-6)
+
+
+def test_without_its_tail_a_spectrum_finds_another_ridge():
+  """Two thousand modes are not an infinity: r is 0.12 where it is 0.40."""
+
+  def ratio(tail):
+    s = spectra.power_law(1.5, 1.25, 2000, tail=tail)
+    delta, risk = ridge.optimal_ridge(s, 0.0, 300, np.inf)
+    return delta / (300 * risk.kappa)
+
+  whole, cut = jax.jit(lambda: (ratio(True), ratio(False)))()
+  np.testing.assert_allclose(whole, 0.4, rtol=0, atol=0.005)
+  assert cut < 2 / 3 * whole

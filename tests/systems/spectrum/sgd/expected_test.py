@@ -102,6 +102,25 @@ def test_simulations_agree_with_their_expectation():
     assert np.all(np.abs(off) <= 4 * GOLDEN[f'sim_{case}_se'] + 1e-12)
 
 
+def test_weight_decay_helps_where_noise_dominates():
+  """And slows down where bias is left to be removed."""
+  s = spectra.power_law(1.5, 1.8, 1000, tail=False)
+
+  def ratio(noise, eta, decay):
+    with_it, without = (
+      curve()(
+        sgd.problem_of(s, sgd.Hp(eta=eta, noise=noise, decay=d)),
+        np.array([7000]),
+        1.0,
+      )[0]
+      for d in (decay, 0.0)
+    )
+    return float(with_it / without)
+
+  np.testing.assert_allclose(ratio(5.0, 1.0, 0.03), 0.62, rtol=0, atol=0.01)
+  assert ratio(0.25, 0.5, 1e-3) > 1
+
+
 @pytest.mark.parametrize('batch', [1, 4])
 def test_where_it_ends(batch):
   s = spectra.power_law(1.5, 1.5, 10, tail=False)

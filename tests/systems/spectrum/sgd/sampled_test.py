@@ -41,3 +41,24 @@ def test_rows_are_repeated_in_their_order():
     x, y = np.asarray(rows.x[t % 3]), np.asarray(rows.y[t % 3])
     w = (1 - model.eta * 0.01) * w - model.eta * x * (x @ w - y)
   np.testing.assert_allclose(state.w, w, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.slow
+def test_repeated_samples_do_harm_where_repeats_and_noise_are_large():
+  """Epochs on 100 noisy samples do; on 400, or without noise, they do not."""
+  times = jnp.array([1000, 7750])
+  system = sgd.sampled(sgd.Structure(modes=300, rows_max=400))
+
+  def rise(noise, rows, key):
+    hp = sgd.Hp(noise=noise, rows=rows)
+    seen = rollout(system, key, jax.tree.map(jnp.asarray, hp), times)[1]
+    return seen['excess']
+
+  keys = jax.random.split(jax.random.key(3), 16)
+  cells = jnp.array([0.25, 0.25, 0.0]), jnp.array([100, 400, 100])
+  runs = jax.vmap(jax.vmap(rise, (None, None, 0)), (0, 0, None))
+  mean = jax.jit(runs)(*cells, keys).mean(1)
+  harmed, many, clean = mean[:, 1] / mean[:, 0]
+  assert harmed > 1.25
+  assert many < 1.15
+  assert clean < 1.0
