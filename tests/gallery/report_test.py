@@ -7,6 +7,8 @@ from framework.evidence import claims, figures, page
 
 pytestmark = pytest.mark.slow
 T = np.logspace(0, 3, 31)
+LONG = 'x' * 90
+CONFIG = f'{"path":17}{"value":92}doc\n{"parametrisation":17}{LONG:92}a word'
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +35,7 @@ def report(tmp_path_factory):
     summary='A summary.',
     claims=[claim],
     figures={name: f'Figure {name}.' for name in shown},
-    config_text=f'path  value  doc\nparametrisation   {"x" * 90}  a word',
+    config_text=CONFIG,
     run={'argv': ['run.py', '--workdir=' + '/long' * 30], 'status': 'done'},
     values={name: page.values(each) for name, each in shown.items()},
   )
@@ -100,7 +102,7 @@ def test_cells_are_told(opened):
   tab = opened()
   frame = tab.locator('.frame').nth(1)
   box = frame.bounding_box()
-  tab.mouse.move(box['x'] + 0.7 * box['width'], box['y'] + box['height'] / 2)
+  frame.hover(position={'x': 0.7 * box['width'], 'y': 0.5 * box['height']})
   assert 'value 1' in frame.locator('.readout').inner_text()
 
 

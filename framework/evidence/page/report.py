@@ -106,6 +106,7 @@ def write(
     f'<style>{_CSS}</style>',
     '</head>',
     '<body>',
+    '<main>',
     f'<h1>{_text(title)}</h1>',
     f'<p>{_text(summary)}</p>',
     *_warnings(run),
@@ -113,6 +114,7 @@ def write(
   for heading, body in sections.items():
     if body:
       lines += [f'<h2>{heading}</h2>', body]
+  lines.append('</main>')
   if figures:
     lines.append(f'<script>\n{_SCRIPT}</script>')
   write_text(path, '\n'.join([*lines, '</body>', '</html>', '']))
@@ -210,7 +212,7 @@ def _config(text: str) -> str:
     row[start - 1 : start].strip() for row in rows for start in starts[1:]
   )
   if not aligned:
-    return f'<pre>{_text(text)}</pre>' if text.strip() else ''
+    return f'<pre tabindex="0">{_text(text)}</pre>' if text.strip() else ''
   ends = [*starts[1:], None]
   lines = ['<table class="config">', f'<thead>{_row("th", names)}</thead>']
   lines.append('<tbody>')

@@ -149,14 +149,14 @@ def test_only_our_script_runs_and_nothing_is_fetched(tmp_path):
     assert each.tags <= {
       'html', 'head', 'meta', 'title', 'style', 'body', 'h1', 'h2', 'p', 'div',
       'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'code', 'cite',
-      'small', 'figure', 'figcaption', 'img', 'a', 'pre', 'script',
+      'small', 'figure', 'figcaption', 'img', 'a', 'pre', 'script', 'main',
     }  # fmt: skip
     (script,) = each.scripts
     assert script.startswith('\n/* Zoom') and 'alert' not in script
     for _, name, value in each.attributes:
       assert name in (
         'lang', 'charset', 'name', 'content', 'class', 'href', 'src', 'alt',
-        'data-label', 'data-values',
+        'data-label', 'data-values', 'tabindex',
       )  # fmt: skip
       if name in ('href', 'src'):
         assert re.fullmatch(r'[\w./%=-]+', value), value
