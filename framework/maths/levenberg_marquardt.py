@@ -11,6 +11,10 @@ unrolled: `vmap` over starts, data sets and bootstraps makes one program of
 plain arithmetic, with no call to a factorisation. Every step is a pure function
 of a state, and as such a System's.
 
+θ of (p, 1, searches) with residuals of (n, searches) are searches side by side.
+`vmap` does the same with that axis first; last, it is what the vectors of a
+processor hold, and small problems are many times faster.
+
 References:
   Nielsen, "Damping parameter in Marquardt's method", 1999.
 """
@@ -24,21 +28,21 @@ from jaxtyping import Array, Bool, Float, Int
 
 __all__ = ['State', 'begin', 'covariance', 'huge', 'minimise', 'step']
 
-Residual = Callable[[Float[Array, ' p']], Float[Array, ' n']]
+Residual = Callable[[Float[Array, 'p *searches']], Float[Array, 'n *searches']]
 _FIRST, _LEAST, _MOST = 1e-3, 1e-22, 1e12  # damping
 
 
 class State(NamedTuple):
   """Where the search is."""
 
-  theta: Float[Array, ' p']
-  sse: Float[Array, '']  # ‖r‖²; `huge` where r is not finite
-  damping: Float[Array, '']  # μ
-  raised: Float[Array, '']  # factor by which a refused step raises it
-  fell: Float[Array, '']  # relative fall of ‖r‖² at the last step made
+  theta: Float[Array, 'p *searches']
+  sse: Float[Array, '*searches']  # ‖r‖²; `huge` where r is not finite
+  damping: Float[Array, '*searches']  # μ
+  raised: Float[Array, '*searches']  # factor of μ where a step is refused
+  fell: Float[Array, '*searches']  # relative fall of ‖r‖² at the last step made
 
 
-def begin(residual: Residual, start: Float[Array, ' p']) -> State:
+def begin(residual: Residual, start: Float[Array, 'p *searches']) -> State:
   """The state before the first step.
 
   Args:
@@ -48,14 +52,9 @@ def begin(residual: Residual, start: Float[Array, ' p']) -> State:
   Returns:
     The state.
   """
-  dtype = start.dtype
-  return State(
-    start,
-    _sse(residual(start)),
-    jnp.asarray(_FIRST, dtype),
-    jnp.asarray(2, dtype),
-    jnp.ones((), dtype),
-  )
+  sse = _sse(residual(start))
+  full = lambda x: jnp.full(sse.shape, x, start.dtype)  # noqa: E731
+  return State(start, sse, full(_FIRST), full(2), full(1))
 
 
 def huge(dtype: Any) -> float:
@@ -67,8 +66,19 @@ def huge(dtype: Any) -> float:
   return float(jnp.finfo(dtype).max) ** 0.5
 
 
+def _sum(x: Array) -> Array:
+  """Over residuals, of each search."""
+  return jnp.sum(x, axis=0, keepdims=x.ndim > 1)
+
+
+def _where(condition: Array, one: Array, other: Array) -> Array:
+  """Of each search, whatever axes stand before."""
+  apart = one.ndim > condition.ndim
+  return jnp.where(condition[None] if apart else condition, one, other)
+
+
 def _sse(r: Array) -> Array:
-  total, most = jnp.sum(r * r), huge(r.dtype)
+  total, most = _sum(r * r), huge(r.dtype)
   # Not above, nor infinite: the state of a run is made of numbers.
   return jnp.where(total < most, total, most).astype(r.dtype)
 
@@ -76,36 +86,38 @@ def _sse(r: Array) -> Array:
 def _jacobian(residual: Residual, theta: Array) -> tuple[Array, list[Array]]:
   """R and the columns of J, forward."""
   r, push = jax.linearize(residual, theta)
-  return r, [push(e) for e in jnp.eye(theta.size, dtype=theta.dtype)]
+  zero = jnp.zeros_like(theta)
+  return r, [push(zero.at[j].set(1)) for j in range(len(theta))]
 
 
 def _solve(columns: list[Array], r: Array, damping: Array) -> list[Array]:
   """argmin_x ‖Σ x_j J_j − r‖² + μ Σ D_j² x_j², by modified Gram-Schmidt."""
   p = len(columns)
   tiny = jnp.finfo(r.dtype).tiny
-  scale = [jnp.sqrt(jnp.maximum(jnp.sum(c * c), tiny)) for c in columns]
+  scale = [jnp.sqrt(jnp.maximum(_sum(c * c), tiny)) for c in columns]
   root = jnp.sqrt(damping)
+  zero = jnp.zeros_like(damping)
   # Each column, scaled to one, with its damping below.
-  upper = [c / s for c, s in zip(columns, scale, strict=True)]
-  eye = jnp.eye(p, dtype=r.dtype)
-  lower = [root * eye[j] for j in range(p)]
-  right, below = r, jnp.zeros(p, r.dtype)
-  zero = jnp.zeros((), r.dtype)
+  upper = [c * (1 / s) for c, s in zip(columns, scale, strict=True)]
+  lower = [
+    jnp.stack([root if i == j else zero for i in range(p)]) for j in range(p)
+  ]
+  right, below = r, jnp.zeros_like(lower[0])
   triangle = [[zero] * p for _ in range(p)]
   y = []
   for j in range(p):
     norm = jnp.sqrt(
-      jnp.maximum(jnp.sum(upper[j] ** 2) + jnp.sum(lower[j] ** 2), tiny)
+      jnp.maximum(_sum(upper[j] ** 2) + jnp.sum(lower[j] ** 2, 0), tiny)
     )
     triangle[j][j] = norm
-    q, q_below = upper[j] / norm, lower[j] / norm
+    q, q_below = upper[j] * (1 / norm), lower[j] * (1 / norm)[None]
     for i in range(j + 1, p):
-      dot = jnp.sum(q * upper[i]) + jnp.sum(q_below * lower[i])
+      dot = _sum(q * upper[i]) + jnp.sum(q_below * lower[i], 0)
       triangle[j][i] = dot
-      upper[i], lower[i] = upper[i] - dot * q, lower[i] - dot * q_below
-    dot = jnp.sum(q * right) + jnp.sum(q_below * below)
+      upper[i], lower[i] = upper[i] - dot * q, lower[i] - dot[None] * q_below
+    dot = _sum(q * right) + jnp.sum(q_below * below, 0)
     y.append(dot)
-    right, below = right - dot * q, below - dot * q_below
+    right, below = right - dot * q, below - dot[None] * q_below
   x = [zero] * p
   for j in reversed(range(p)):
     total = y[j]
@@ -133,18 +145,26 @@ def step(residual: Residual, state: State) -> State:
   >>> print(f'{state.theta[0]:.4f}')
   0.5000
   """
+  return _advance(residual, state, _jacobian(residual, state.theta))[0]
+
+
+def _advance(
+  residual: Residual, state: State, seen: tuple[Array, list[Array]]
+) -> tuple[State, tuple[Array, list[Array]]]:
+  """A step from where r and J have been seen; r and J where it ends."""
   theta, sse, damping, raised, fell = state
-  r, columns = _jacobian(residual, theta)
+  r, columns = seen
   # Where r is not finite there is nowhere to go from.
   fine = sse < huge(theta.dtype)
   columns = [jnp.where(fine, c, 1) for c in columns]
   move = jnp.stack(_solve(columns, jnp.where(fine, r, 0), damping))
   trial = theta - move
-  new = _sse(residual(trial))
+  there = _jacobian(residual, trial)
+  new = _sse(there[0])
   # The fall that the linear model foresees: r·Jx + μ‖Dx‖².
   linear = sum(m * c for m, c in zip(move, columns, strict=True))
-  size = sum(m**2 * jnp.sum(c * c) for m, c in zip(move, columns, strict=True))
-  foreseen = jnp.sum(jnp.where(fine, r, 0) * linear) + damping * size
+  size = sum(m**2 * _sum(c * c) for m, c in zip(move, columns, strict=True))
+  foreseen = _sum(jnp.where(fine, r, 0) * linear) + damping * size
   gain = jnp.where(foreseen > 0, (sse - new) / foreseen, 0)
   good = new < sse
   lower = damping * jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
@@ -156,26 +176,31 @@ def step(residual: Residual, state: State) -> State:
   next_damping = jnp.where(hidden, 1e-5 * damping, next_damping)
   calm = good | hidden
   made = jnp.where(good, (sse - new) / jnp.where(sse > 0, sse, 1), fell)
-  return State(
-    jnp.where(good, trial, theta),
+  after = State(
+    _where(good, trial, theta),
     jnp.where(good, new, sse),
     jnp.clip(next_damping, _LEAST, _MOST),
     jnp.where(calm, 2, jnp.minimum(2 * raised, 64)).astype(theta.dtype),
     jnp.where(hidden & ~good, 0, made),
   )
+  return after, jax.tree.map(lambda a, b: _where(good, a, b), there, seen)
 
 
-def _going(state: State) -> Bool[Array, '']:
+def _going(state: State, tolerance: float) -> Bool[Array, '*searches']:
   """Whether a step may still lower the sum of squares by more than rounding."""
   eps = jnp.finfo(state.theta.dtype).eps
   stuck = state.damping >= 1e8
   flat = (state.fell <= 64 * eps) & (state.damping <= 1e-20)
+  done = (state.fell < tolerance) & (state.damping <= _FIRST)
   known = state.sse < huge(state.theta.dtype)
-  return known & (state.sse > 0) & ~stuck & ~flat
+  return known & (state.sse > 0) & ~stuck & ~flat & ~done
 
 
 def minimise(
-  residual: Residual, start: Float[Array, ' p'], steps: int = 200
+  residual: Residual,
+  start: Float[Array, 'p *searches'],
+  steps: int = 200,
+  tolerance: float = 0.0,
 ) -> tuple[State, Int[Array, '']]:
   """Steps until nothing falls any more.
 
@@ -183,22 +208,30 @@ def minimise(
     residual: θ -> r.
     start: θ_0.
     steps: At most so many.
+    tolerance: Relative fall of ‖r‖² of a step that hardly was damped, below
+      which it was the last: near a minimum the next falls by its square. When
+      zero, rounding alone ends a search.
 
   Returns:
     (state, steps made).
   """
 
   def going(carry):
-    state, t = carry
-    return (t < steps) & _going(state)
+    state, _, t = carry
+    return (t < steps) & jnp.any(_going(state, tolerance))
 
   def go(carry):
-    state, t = carry
-    return step(residual, state), t + 1
+    state, seen, t = carry
+    after = _advance(residual, state, seen)
+    on = _going(state, tolerance)
+    if on.ndim:  # others are still on their way
+      before = state, seen
+      after = jax.tree.map(lambda a, b: _where(on, a, b), after, before)
+    return *after, t + 1
 
-  return jax.lax.while_loop(
-    going, go, (begin(residual, start), jnp.zeros((), jnp.int32))
-  )
+  first = begin(residual, start), _jacobian(residual, start), jnp.int32(0)
+  end = jax.lax.while_loop(going, go, first)
+  return end[0], end[2]
 
 
 def covariance(

@@ -2,7 +2,7 @@
 
     fit             the best of many searches, with standard errors
     bootstrap       the same for data sets drawn from the data
-    refit           from one start
+    refit           from one start; refits: under many weights, in one program
     forms           power laws with and without floor, additive and power-mean
                     laws of N and D, over-training, error of loss, coverage
     choose          forms by what they extrapolate to, not by how they fit
@@ -38,6 +38,7 @@ from framework.evidence.scaling.fit import (
   fit,
   log_ratio,
   refit,
+  refits,
 )
 from framework.evidence.scaling.forms import Form
 
@@ -56,6 +57,7 @@ __all__ = [
   'growing',
   'log_ratio',
   'refit',
+  'refits',
   'searching',
   'trace',
 ]

@@ -24,10 +24,12 @@ __all__ = [
   'fit',
   'log_ratio',
   'refit',
+  'refits',
   'residuals',
 ]
 
 Distance = Callable[[Array, Array], Array]
+_BLOCK = 128  # fits side by side: what a core holds close by
 
 
 class Fit(NamedTuple):
@@ -76,13 +78,14 @@ def residuals(
   Returns:
     θ -> w^½ r.
   """
+  if weights is None:
+    return lambda theta: distance(form.model(form.natural(theta), *columns), y)
+  w = jnp.asarray(weights, y.dtype)
+  root = jnp.sqrt(w)
 
   def of(theta):
     r = distance(form.model(form.natural(theta), *columns), y)
-    if weights is None:
-      return r
-    w = jnp.asarray(weights, y.dtype)
-    return jnp.where(w > 0, jnp.sqrt(w) * r, 0)
+    return jnp.where(w > 0, root * r, 0)
 
   return of
 
@@ -168,6 +171,57 @@ def refit(
   return _finish(form, columns, y, distance, weights, state.theta, hits)
 
 
+def refits(
+  form: Form,
+  columns: tuple[Float[ArrayLike, ' n'], ...],
+  y: Float[ArrayLike, ' n'],
+  theta: Float[Array, ' p'],
+  weights: Float[Array, 'count n'],
+  *,
+  distance: Distance = difference,
+  steps: int = 50,
+  tolerance: float = 1e-8,
+) -> dict[str, Float[Array, ' count']]:
+  """Parameters fitted to the same points under many weights, from one start.
+
+  Args:
+    form: The law.
+    columns: Its arguments, (n,) each.
+    y: Data.
+    theta: The start, as of `Fit.theta`.
+    weights: w >= 0 of each fit; 0 leaves a point out.
+    distance: Of model and data.
+    steps: At most so many steps each.
+    tolerance: Relative fall of Σ w r² at which a fit ends: its parameters are
+      then within the square root of it of their standard errors.
+
+  Returns:
+    {parameter: (count,)}.
+
+  >>> from framework.evidence.scaling import forms
+  >>> x, w = jnp.array([1.0, 2.0, 4.0]), jnp.array([[1.0, 1, 0], [0, 1, 1]])
+  >>> y, start = jnp.array([1.0, 0.5, 0.125]), jnp.zeros(2)
+  >>> print(refits(forms.POWER, (x,), y, start, w)['b'].round(3))
+  [1. 2.]
+  """
+  y = jnp.asarray(y, theta.dtype)[:, None]
+  given = tuple(jnp.asarray(c, y.dtype)[:, None] for c in columns)
+  count, n = weights.shape
+  block = min(_BLOCK, count)
+  blocks = -(-count // block)
+  # What fills the last block up is fitted to all points.
+  padded = jnp.ones((blocks * block, n), y.dtype).at[:count].set(weights)
+  start = jnp.broadcast_to(theta[:, None, None], (len(theta), 1, block))
+
+  def some(weights):
+    residual = residuals(form, given, y, distance, weights.T)
+    state, _ = lm.minimise(residual, start, steps, tolerance)
+    return form.natural(state.theta)
+
+  found = jax.lax.map(some, padded.reshape(blocks, block, n))
+  return {name: v.reshape(-1)[:count] for name, v in found.items()}
+
+
 def bootstrap(
   form: Form,
   columns: tuple[Float[ArrayLike, ' n'], ...],
@@ -194,18 +248,16 @@ def bootstrap(
   Returns:
     {parameter: (count,)}.
   """
-  y = jnp.asarray(y, found.theta.dtype)
-  given = tuple(jnp.asarray(c, y.dtype) for c in columns)
-  n = y.size
+  n = jnp.asarray(y).size
 
-  def one(key):
+  def drawn(key):
     picked = jax.random.randint(key, (n,), 0, n)
-    weights = jnp.zeros(n, y.dtype).at[picked].add(1)
-    residual = residuals(form, given, y, distance, weights)
-    return lm.minimise(residual, found.theta, steps)[0].theta
+    return jnp.zeros(n, found.theta.dtype).at[picked].add(1)
 
-  thetas = jax.vmap(one)(jax.random.split(key, count))
-  return jax.vmap(form.natural)(thetas)
+  weights = jax.vmap(drawn)(jax.random.split(key, count))
+  return refits(
+    form, columns, y, found.theta, weights, distance=distance, steps=steps
+  )
 
 
 def _finish(form, columns, y, distance, weights, theta, hits) -> Fit:

@@ -203,13 +203,18 @@ def _coverage_guess(key, columns, y):
   return {'a': -scale * level * middle**b, 'b': -b}
 
 
+def _power(x: Array, b: Array) -> Array:
+  """x^b, x > 0: an exponential is a vector's work, a power one by one."""
+  return jnp.exp(b * jnp.log(x))
+
+
 POWER_FLOOR = Form(
   'power law with a floor',
   'c + a x^−b',
   ('x',),
   ('a', 'b', 'c'),
   ('+', '+', ''),
-  lambda p, x: p['c'] + p['a'] * x ** -p['b'],
+  lambda p, x: p['c'] + p['a'] * _power(x, -p['b']),
   _power_guess,
 )
 POWER = dataclasses.replace(
@@ -221,7 +226,7 @@ RISING = Form(
   ('x',),
   ('a', 'b', 'c'),
   ('+', '+', ''),
-  lambda p, x: p['c'] - p['a'] * x ** -p['b'],
+  lambda p, x: p['c'] - p['a'] * _power(x, -p['b']),
   _rising_guess,
 )
 EQUAL = Form(
@@ -230,7 +235,9 @@ EQUAL = Form(
   ('N', 'D'),
   ('E', 'a', 'b', 'x'),
   ('', '+', '+', '+'),
-  lambda p, n, d: p['E'] + p['a'] * n ** -p['x'] + p['b'] * d ** -p['x'],
+  lambda p, n, d: (
+    p['E'] + p['a'] * _power(n, -p['x']) + p['b'] * _power(d, -p['x'])
+  ),
   _two_guess(('E', 'a', 'b', 'x')),
 )
 UNEQUAL = Form(
@@ -239,7 +246,9 @@ UNEQUAL = Form(
   ('N', 'D'),
   ('E', 'a', 'x', 'b', 'y'),
   ('', '+', '+', '+', '+'),
-  lambda p, n, d: p['E'] + p['a'] * n ** -p['x'] + p['b'] * d ** -p['y'],
+  lambda p, n, d: (
+    p['E'] + p['a'] * _power(n, -p['x']) + p['b'] * _power(d, -p['y'])
+  ),
   _two_guess(('E', 'a', 'x', 'b', 'y')),
 )
 
@@ -267,7 +276,9 @@ OVERTRAIN = Form(
   ('E', 'a', 'b', 'eta'),
   ('', '+', '+', '+'),
   lambda p, c, m: (
-    p['E'] + (p['a'] * m ** p['eta'] + p['b'] * m ** -p['eta']) * c ** -p['eta']
+    p['E']
+    + (p['a'] * _power(m, p['eta']) + p['b'] * _power(m, -p['eta']))
+    * _power(c, -p['eta'])
   ),
   _overtrain_guess,
 )
@@ -286,6 +297,6 @@ COVERAGE = Form(
   ('k',),
   ('a', 'b'),
   ('-', '-'),
-  lambda p, k: jnp.exp(p['a'] * k ** p['b']),
+  lambda p, k: jnp.exp(p['a'] * _power(k, p['b'])),
   _coverage_guess,
 )

@@ -7,8 +7,12 @@ import pytest
 
 from framework import logspaced, rollout
 from framework.evidence import scaling
+from framework.mup.parametrisations import parametrisation
+from framework.probes import cosine
+from framework.systems import attention_svm as svm
 from framework.systems import matrix_sensing as ms
 from framework.systems import spectrum as s
+from framework.systems.width import dichotomy
 
 FIT = dict(distance=scaling.log_ratio, starts=8)
 
@@ -28,6 +32,38 @@ def test_too_many_columns_in_matrix_sensing():
   late = t >= 2000
   b, error = exponent(t[late].astype(float), seen['squared_error'][late])
   assert abs(b - 2) < 0.03 and error < 0.01
+
+
+@pytest.mark.slow
+def test_attention_turns_to_its_svm():
+  """1 − cos(W, W_svm) falls as t^−2 with steps of one length."""
+  structure = svm.Structure(n=3, T=4, d=5, weights=True, dtype=jnp.float64)
+  layer, hp = svm.system(structure), svm.Hp()
+  t, key = logspaced(20_000, 8), jax.random.key(0)
+  seen = jax.jit(lambda: rollout(layer, key, hp, t))()[1]
+  data = layer.sample(jax.random.split(key, 3)[0], hp).data
+  W = svm.solve(data.X, data.Z, seen['tokens'][-1]).W
+  off = 1 - jax.vmap(lambda own: cosine(own, W))(seen['W'])
+  late = t >= 1000
+  b, error = exponent(t[late].astype(float), off[late])
+  assert abs(b - 2) < 0.1 and error < 0.03
+
+
+@pytest.mark.slow
+def test_features_stand_still_in_the_kernel_parametrisation():
+  """Hidden coordinates move by n^−1/2 in NTP."""
+  hp = dichotomy.Hp(case=jnp.int32(0), lr=jnp.float32(0.3))
+  keys = jax.random.split(jax.random.key(0), 16)
+
+  def moves(width):
+    case = parametrisation('ntp', 2)
+    net = dichotomy.system(dichotomy.Structure(width=width, cases=(case,)))
+    run = lambda k: rollout(net, k, hp, jnp.array([10]))[1]['moves'][0, 1]  # noqa: E731
+    return float(jax.jit(jax.vmap(run))(keys).mean())
+
+  widths = np.array([64, 128, 256, 512, 1024])
+  b, error = exponent(widths.astype(float), np.array([*map(moves, widths)]))
+  assert abs(b - 0.5) < 0.05 and error < 0.03
 
 
 def test_one_pass_of_sgd():

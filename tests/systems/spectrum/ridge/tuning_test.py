@@ -5,6 +5,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from framework.systems.spectrum import rf_risk, ridge, spectra
 
@@ -66,6 +67,7 @@ def test_ratios_at_three_hundred_samples():
   np.testing.assert_allclose(got, GOLDEN['ropt_num_r'], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_its_tail_a_spectrum_finds_another_ridge():
   """Two thousand modes are not an infinity: r is 0.12 where it is 0.40."""
 
