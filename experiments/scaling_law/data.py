@@ -60,7 +60,7 @@ def grid(config_key: tuple) -> Grid:
     ds = np.unique(np.rint(np.geomspace(16, 6e4, 16)))
     low, high = 10, 500
   else:
-    ns = ds = 2.0 ** np.arange(2, 1 + int(np.log2(min(widest, 512))))
+    ns = ds = np.unique(np.rint(np.geomspace(8, min(widest, 512), 10)))
     low, high = 8, 64
   n, d = (x.ravel() for x in np.meshgrid(ns, ds, indexing='ij'))
   c = n * d

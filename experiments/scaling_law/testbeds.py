@@ -32,7 +32,7 @@ _DEFAULT = {
   'random_features': {'alpha': 1.5, 'beta': 1.5, 'noise': 0.0},
 }
 _SPLIT = {'sgd': 3e5, 'random_features': 4096.0}
-_WIDE = {'sgd': 512, 'random_features': 256}
+_WIDE = {'sgd': 512, 'random_features': 512}
 
 
 def _gate(config: Fit) -> str:
@@ -221,14 +221,21 @@ def _random_features(text: str, config: Fit, ds: Dataset) -> list[Claim]:
 
 
 def lines(config: Fit, ds: Dataset) -> dict[float, tuple]:
-  """{M: (C, loss)} of what is fitted, where M = D/N has four points."""
+  """{M: (C, loss)} of what is fitted, where M = D/N has four points.
+
+  Sizes are rounded steps of one ratio: so many steps apart, M is the same to
+  that rounding.
+  """
   points = data.grid_of(config)
   n, d = points.n[points.near], points.d[points.near]
+  sizes = np.unique(np.append(points.n, points.d))
+  apart = np.searchsorted(sizes, d) - np.searchsorted(sizes, n)
   loss = lanes.lanes(ds.isel(time=-1), 'loss').mean(0)
   found = {}
-  for m in np.unique(d / n):
-    own = d / n == m
+  for steps in np.unique(apart):
+    own = apart == steps
     if own.sum() >= 4:
+      m = np.exp(np.mean(np.log(d[own] / n[own])))
       found[float(m)] = ((n * d)[own], loss[own])
   return found
 
@@ -256,7 +263,8 @@ def _parallel(text: str, config: Fit, ds: Dataset) -> Claim:
     np.array(slopes),
     each=True,
     derivation='slope −(β−1)/2; from above, sums for integrals at the smallest '
-    'N = 4: 1/(2N), and at M = 16 the other side counts as much',
+    'N = 8: 1/(2N), and at M = 16 the other side counts as much; M is rounded '
+    'by up to 1/(2N)',
   )
 
 
@@ -309,7 +317,7 @@ def _lines_figure(config: Fit, ds: Dataset) -> tuple[Any, str]:
     for (m, (c, y)), color in zip(
       found.items(), plotting.palette([*found]), strict=True
     ):
-      ax.plot(c, y, 'o-', ms=3, color=color, label=f'M = {m:g}')
+      ax.plot(c, y, 'o-', ms=3, color=color, label=f'M = {m:.2g}')
     c = np.array([200.0, 4000.0])
     y = 0.7 * max(y[0] for _, y in found.values())
     plotting.law(
