@@ -271,7 +271,7 @@ def width_jobs(size: Size) -> list[Job]:
   task = mup_peers.draw(d, tasks, np.float32)
   kernel = mup_peers.draw_kernel(d, tasks, rows, np.float32)
   store = pi_limit.draw(*size.store)
-  step, peak = pi_limit.ours(store)
+  step = pi_limit.ours(store)[0]
   M, _, r = size.store
   columns = r + pi_limit.K + 2 * r  # A of both layers, B of both
   inputs = 2 * tasks * mup_peers.WAYS  # to learn from, and to predict
@@ -290,7 +290,7 @@ def width_jobs(size: Size) -> list[Job]:
       1,
       # Forwards, and backwards for the inputs: a product each.
       2.0 * 2 * pi_limit.BATCH * M * columns,
-      float(peak),
+      float(_sizes((store.A, store.B))),
     ),
   ]
 

@@ -3,8 +3,11 @@
     W = argmin ‖W‖  s.t.  ⟨A_r, W⟩ ≥ b_r  (or = b_r)
 
 in the Frobenius, nuclear, spectral, l1 or linf norm. Every solution carries
-bounds that prove it: see `certificate`. All functions are unbatched, to be
-vmapped; on a CPU a batch is a loop, in which each problem stops by itself.
+bounds that prove it: see `certificate`. In the Frobenius norm rows are pivoted
+first (`active_set`), and the interior-point method is for what that does not
+solve to the same tolerance; in the others it does all. All functions are
+unbatched, to be vmapped; on a CPU a batch is a loop, in which each problem
+stops by itself.
 """
 
 import functools
@@ -46,7 +49,8 @@ def svm(
     norm: 'frobenius', 'nuclear', 'spectral', 'l1' or 'linf'.
     queries: How many different queries the rows have at most, if known: in
       unitarily invariant norms problems then shrink to so many columns.
-    max_iterations: Steps of the interior-point method at most.
+    max_iterations: Steps of the interior-point method at most. Pivots, which
+      the certificate counts as well, have a bound of their own.
 
   Returns:
     W, NaN unless feasible; multipliers; certificate. In the Frobenius norm
