@@ -247,6 +247,19 @@ VARIANTS: Variants = {
       sweep={'model': MODELS, 'depth': (1, 2)},
     ),
   ),
+  'far': (
+    'XOR clusters in R^2000: the NTK is at chance, the limit is not',
+    # A kernel has to tell d²/2 = 2·10⁶ products apart and has n = 5,000 points,
+    # μ⁴n/d² = 0.19. Gradient descent sees the matrix (1/n) Σ y ξξᵀ d, in which
+    # a mean counts μ²/2 = 6.1 and noise 2√(d/n) + d/n = 1.7; r²/2 = 800 << n
+    # products of the first r directions cannot fit the points before. α₁ =
+    # √(d/r) makes pre-activations of unit size.
+    Train(
+      d=2000, mu=3.5, points=5000, batch=100, depth=1, rank=40, lr=1.0,
+      first_alpha=50**0.5, steps=400, records=8, seeds=1,
+      sweep={'model': ('limit', 'ntk')},
+    ),
+  ),
   'modular': (
     'x + y mod p: where the NTK does not generalise',
     Train(

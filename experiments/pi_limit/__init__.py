@@ -23,6 +23,7 @@ EXPERIMENT = Experiment(
   variants={
     'quick': features.VARIANT,
     'xor': features.VARIANT,
+    'far': features.VARIANT,
     'modular': features.VARIANT,
     'convergence': convergence.VARIANT,
     'depth': cost.VARIANT,

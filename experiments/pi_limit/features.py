@@ -63,11 +63,12 @@ def untrained(config: Train) -> str:
     return (
       f'needs the limit and a kernel, there are {", ".join(c.axis("model"))}'
     )
-  way = c.steps * c.lr * c.first_alpha * c.last_alpha
+  # α₁ twice: it multiplies features and the gradient of their weights.
+  way = c.steps * c.lr * c.first_alpha**2 * c.last_alpha
   if c.task == 'xor':
     way *= c.mu**2 / c.d
     if way < 25:
-      return f'needs T η α₁ α_L μ²/d >= 25 to leave the start: it is {way:.3g}'
+      return f'needs T η α₁² α_L μ²/d >= 25 to leave the start: it is {way:.3g}'
     kernel, network = c.mu**4 * c.points / c.d**2, c.mu**2 * c.points / c.d
     if kernel > 9:
       return f'needs μ⁴n/d² <= 9, or kernels generalise too: it is {kernel:.2g}'
@@ -76,7 +77,7 @@ def untrained(config: Train) -> str:
     if c.mu < 3:
       return 'needs μ >= 3: below, clusters overlap'
   elif way < 50:
-    return f'needs T η α₁ α_L >= 50 to leave the start: it is {way:.3g}'
+    return f'needs T η α₁² α_L >= 50 to leave the start: it is {way:.3g}'
   if not 0.1 <= c.lr <= 2 or c.momentum or c.clip:
     return 'needs η in [0.1, 2] and neither momentum nor clipping'
   if c.activation != 'relu':
@@ -90,6 +91,7 @@ def claims(config: Train, ds: 'Dataset') -> list[Claim]:
   for text, own, part in lanes.apart(config, ds, ('model',)):
     made += _above(own, part, text)
     made += _near(own, part, text)
+    made += _chance(own, part, text)
   return made
 
 
@@ -146,6 +148,28 @@ def _above(c: Train, ds: 'Dataset', text: str) -> list[Claim]:
     )
     for (id, what, headline), bound, value, name in zip(
       ways, bounds, values, [w[0] for w in ways], strict=True
+    )
+  ]
+
+
+def _chance(c: Train, ds: 'Dataset', text: str) -> list[Claim]:
+  """Kernels far from d² points are at chance."""
+  kernels = [m for m in _KERNELS if m in c.axis('model')]
+  if c.task != 'xor' or c.mu**4 * c.points > c.d**2 / 4 or not kernels:
+    return []
+  best = np.max([_end(ds, 'test_accuracy', m) for m in kernels], 0)
+  return [
+    at_most(
+      f'chance{text}',
+      '|test accuracy of the best kernel less ½|, in every seed',
+      'Wei, Lee, Liu, Ma 2019, theorem 2.1: kernels need n ~ d² on XOR',
+      0.1 + scatter(c),
+      np.abs(best - 0.5) * _still(c, ds),
+      each=True,
+      derivation='0 as n/d² goes to 0, and a tenth for what is left at μ⁴n/d² '
+      '<= 1/4; two standard errors of the test points',
+      kind='theorem',
+      headline=True,
     )
   ]
 

@@ -4,6 +4,7 @@ from benchmarks import pi_limit
 
 
 def test_a_row_each_and_memory_of_the_store():
-  table, share = pi_limit.measure(512, 16, 64, 1, 0.0)
+  table, (state, peak) = pi_limit.measure(512, 16, 64, 1, 0.0)
   assert table[0]['name'] == 'ours' and table[0]['median'] > 0
-  assert 1 <= share < 1.2
+  assert 1 <= state < 1.2
+  assert state <= peak < 2

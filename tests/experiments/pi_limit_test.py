@@ -53,6 +53,23 @@ def test_a_kernel_as_good_fails():
   assert made('quick', equal)['above'].verdict == 'fails'
 
 
+def test_kernels_far_from_enough_points_are_at_chance():
+  def chance(accuracy):
+    def write(data):
+      work = np.arange(data.sizes['time'])
+      data['work'].loc[{'model': 'limit'}] = work
+      data['test_accuracy'].loc[{'model': 'limit'}] = np.linspace(0.5, 0.9, 9)
+      data['alignment'].loc[{'model': 'limit'}] = np.linspace(0.0, 0.7, 9)
+      data['test_accuracy'].loc[{'model': 'ntk'}] = accuracy
+
+    return write
+
+  good, bad = (made('far', chance(accuracy)) for accuracy in (0.55, 0.7))
+  assert {c.verdict for c in good.values()} == {'holds'}
+  assert bad['chance'].verdict == 'fails'
+  assert 'chance' not in made('quick', separated)
+
+
 def test_a_kernel_that_moves_is_no_kernel():
   def moving(data):
     separated(data)
