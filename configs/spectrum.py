@@ -423,7 +423,7 @@ VARIANTS: Variants = {
   ),
   'inductive_bias_networks': (
     'the same of trained networks: a tail fitted to their losses',
-    Networks(sweep={'d': (2, 4, 8), 'n': (10, 20, 40)}),
+    Networks(sweep={'d': (4, 6, 8), 'n': (10, 20, 40)}),
   ),
   'lazy': (
     'networks that learn features, below the best that their NTK could do',

@@ -80,7 +80,8 @@ def claims(config: Bandwidth, ds: Dataset) -> list[Claim]:
   made = []
   texts = (
     'floor',
-    'below its band a target is missed as much as the floor says, at any width',
+    'below its band a target is missed at least as much as the floor says at '
+    'any width, and no more at a large one',
     f'{_PAPER}; the floor by quadrature',
   )
   width = _BATCH * config.steps
@@ -90,18 +91,19 @@ def claims(config: Bandwidth, ds: Dataset) -> list[Claim]:
   else:
     widths = _BATCH * ds['time'].values[[0, -1]]
     scatter = 3 / np.sqrt(widths * config.seeds)
-    off = [
-      np.abs(seen[key][[0, -1]] / exact[key] - 1) / (0.02 + scatter)
-      for key in high
-    ]
+    off = np.array([seen[key][[0, -1]] / exact[key] - 1 for key in high])
+    # Few features miss more, by convexity; none of them less.
+    off = np.stack([np.maximum(-off[:, 0], 0), np.abs(off[:, 1])], axis=1)
     made.append(
       at_most(
         *texts,
         1.0,
-        np.concatenate(off),
+        off / (0.02 + scatter),
         each=True,
-        derivation='relative error over 0.02 + 3 (features · seeds)^−½, at the '
-        'narrowest and the widest layer: means over features scatter so',
+        derivation='relative error over 0.02 + 3 (features · seeds)^−½, as '
+        'means over features scatter: below at the narrowest layer (the least '
+        'of error and ridge is convex in the kernel, whose mean is that of '
+        'infinitely many: Jensen), on both sides at the widest',
         kind='theorem',
         headline=True,
       )
@@ -203,6 +205,7 @@ def figures(config: Bandwidth, ds: Dataset) -> Figures:
     )
     for ax, f in zip(axes[0], fs, strict=True):
       ax.set(xscale='log', yscale='log', xlabel='box $λ$', title=f'f = {f:g}')
+      ax.set_ylim(0.4 * min(exact.values()), 2)
       for j, color in enumerate(plotting.palette(t.tolist())):
         row = [
           lanes.lanes(whole, 'error', bandwidth=b, frequency=f, ridge=ridge)

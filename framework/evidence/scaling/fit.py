@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 Distance = Callable[[Array, Array], Array]
-_BLOCK = 128  # fits side by side: what a core holds close by
+_BLOCK = 64  # fits side by side: what a core holds close by
 
 
 class Fit(NamedTuple):
