@@ -344,7 +344,7 @@ VARIANTS: Variants = {
     ),
   ),
   'phase_outliers': (
-    'recovery over (m, p) for k = r and k = n, against m(1 − p)²',
+    'recovery over (m, p) for k = r and k = n: what outliers cost',
     Config(
       r=2,
       k=2,

@@ -10,7 +10,14 @@ import numpy as np
 
 from experiments.robust_recovery.recovery.runs import Lanes
 
-__all__ = ['ENOUGH', 'fits_truth', 'follows', 'recovers', 'spoilt_by']
+__all__ = [
+  'ENOUGH',
+  'fits_truth',
+  'follows',
+  'of_light_tails',
+  'recovers',
+  'spoilt_by',
+]
 
 ENOUGH = 6.0  # of `Lanes.evidence`; the transition is near 3.5
 
@@ -29,6 +36,14 @@ def fits_truth(lanes: Lanes) -> tuple[Any, str]:
   return lanes.given('k') >= r, f'k < r = {r}: the truth cannot be fitted'
 
 
+def of_light_tails(lanes: Lanes) -> tuple[Any, str]:
+  """Whether a measurement of a matrix is about as a Gaussian number is."""
+  return (
+    np.isin(lanes.given('ensemble'), ('gaussian', 'rademacher')),
+    'Sign-RIP is of independent entries; products of vectors have heavy tails',
+  )
+
+
 def follows(lanes: Lanes) -> list[tuple[Any, str]]:
   """Needs of a step that a quantile of the residuals sets, below breakdown."""
   by_quantile = np.isin(
@@ -38,6 +53,7 @@ def follows(lanes: Lanes) -> list[tuple[Any, str]]:
   level = np.where(median, 0.5, lanes.given('level'))
   fast = lanes.pace * lanes.sigma[:, 0] < 1
   return [
+    of_light_tails(lanes),
     (lanes.given('objective') == 'absolute', 'the law is of the absolute loss'),
     (by_quantile, 'the law is of steps set by a quantile of the residuals'),
     # A tenth to spare: shares are drawn, and the quantile runs away slowly.

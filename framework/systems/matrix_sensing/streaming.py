@@ -71,7 +71,8 @@ def streaming(structure: StreamingStructure) -> System:
 
   >>> from framework import rollout
   >>> sgd = streaming(StreamingStructure(dtype=jnp.float32))
-  >>> state, seen = rollout(
+  >>> run = jax.jit(rollout, static_argnums=0)
+  >>> state, seen = run(
   ...   sgd, jax.random.key(0), StreamingHp(), jnp.array([0, 10]))
   >>> seen['imbalance'].shape
   (2,)

@@ -9,6 +9,8 @@ References:
   in matrix sensing: the curses of symmetry and initialization.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 
+@functools.partial(jax.jit, static_argnames='symmetric')
 def ntk(
   F: Float[Array, 'n1 k'],
   G: Float[Array, 'n2 k'],
@@ -68,6 +71,7 @@ def ntk(
   return jax.vmap(product)(jnp.eye(size, dtype=F.dtype))
 
 
+@jax.jit
 def ntk_edges(
   JtJ: Float[Array, 'd d'], zeros: Int[ArrayLike, '']
 ) -> tuple[Float[Array, ''], Float[Array, '']]:
@@ -155,6 +159,7 @@ def noise_eigenvalue(
   return linalg.eigvalsh(F.T @ F)[0 if k is None else k_max - k]
 
 
+@functools.partial(jax.jit, static_argnames='r')
 def noise_rate(
   F: Float[Array, 'n1 k'],
   G: Float[Array, 'n2 k'],

@@ -21,7 +21,7 @@ from framework.systems.matrix_sensing.operators import forms
 from framework.systems.matrix_sensing.operators.base import Operator
 from framework.systems.matrix_sensing.operators.packing import packed_size
 
-__all__ = ['Choice', 'choose']
+__all__ = ['Choice', 'choose', 'step_seconds']
 
 # One core of an AVX-512 server, measured with one thread. Ratios between the
 # forms depend on them only weakly; an accelerator has the same ordering.
@@ -111,19 +111,14 @@ def choose(
 
   w = dtype_bytes
   p = packed_size(n1, n2, symmetric)
-  flops = _FLOPS_F64 * 8 / w
   stored = m * p * w
 
   def cost(form, read, flop, seconds_read, setup, memory):
-    seconds = max(seconds_read, lanes * flop / flops)
-    return _Cost(form, read, seconds, setup / flops, memory)
+    seconds = max(seconds_read, _arithmetic(lanes * flop, w))
+    return _Cost(form, read, seconds, _arithmetic(setup, w), memory)
 
   def transfer(read, held):
-    if held <= l2_cache_bytes:
-      return read / _L2_BANDWIDTH
-    if held <= _L3_BYTES:
-      return read / _L3_BANDWIDTH
-    return read / _DRAM_BANDWIDTH
+    return _transfer(read, held, l2_cache_bytes)
 
   two_passes = transfer(2 * stored, stored)
   # In a cache there is no traffic to save.
@@ -150,6 +145,35 @@ def choose(
     )
   best = min(fitting, key=lambda form: form.seconds(steps))
   return Choice(best.form, _reason(costs, fitting, steps))
+
+
+def step_seconds(
+  read: float, held: float, flops: float, dtype_bytes: int
+) -> float:
+  """Seconds of something that reads and computes at once, on one core.
+
+  Args:
+    read: Bytes that it reads.
+    held: Bytes of what it reads them from, which decide the memory.
+    flops: Additions and multiplications.
+    dtype_bytes: Bytes of one entry.
+
+  Returns:
+    The longer of the two times.
+  """
+  return max(_transfer(read, held), _arithmetic(flops, dtype_bytes))
+
+
+def _transfer(read: float, held: float, l2_cache_bytes: int = 1 << 20) -> float:
+  if held <= l2_cache_bytes:
+    return read / _L2_BANDWIDTH
+  if held <= _L3_BYTES:
+    return read / _L3_BANDWIDTH
+  return read / _DRAM_BANDWIDTH
+
+
+def _arithmetic(flops: float, dtype_bytes: int) -> float:
+  return flops * dtype_bytes / (8 * _FLOPS_F64)
 
 
 def _reason(costs: list[_Cost], fitting: list[_Cost], steps: int | None) -> str:

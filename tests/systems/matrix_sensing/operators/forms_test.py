@@ -38,7 +38,11 @@ def make(kind, symmetric, dtype=jnp.float64):
   shape = (7, 7) if symmetric else (7, 5)
   p = 28 if symmetric else 35
   A = np.random.default_rng(0).normal(size=(50, p)) / 50**0.5
-  return FORMS[kind](jnp.array(A, dtype), shape)
+  return built(kind, A.astype(dtype), shape)
+
+
+def built(kind, A, shape):
+  return jax.jit(lambda A: FORMS[kind](A, shape))(A)
 
 
 def draw(operator, k=3, dtype=jnp.float64):
@@ -48,12 +52,41 @@ def draw(operator, k=3, dtype=jnp.float64):
   F, G = random.normal(size=(n1, k)), random.normal(size=(n2, k))
   U, V = (np.linalg.qr(random.normal(size=(n, 2)))[0] for n in (n1, n2))
   V = U if operator.symmetric else V
-  F, G, U, s, V = (jnp.array(x, dtype) for x in (F, G, U, [1.0, 0.5], V))
+  F, G, U, s, V = (np.array(x, dtype) for x in (F, G, U, [1.0, 0.5], V))
   return F, G, ensembles.Truth(U, s, V)
 
 
+products_of = jax.jit(
+  lambda operator, F, G, truth: operator.residual_products(F, G, truth)
+)
+
+
+@functools.cache
+def said(kind, symmetric, dtype):
+  """All that an operator says of one draw, by one program."""
+  operator = make(kind, symmetric, dtype)
+  z = np.arange(operator.size, dtype=dtype) - 20
+
+  @jax.jit
+  def says(operator, F, G, truth, z):
+    Z = F @ G.T
+    said = {
+      'normal': operator.normal(Z),
+      'energy': operator.energy(Z),
+      'products': operator.residual_products(F, G, truth),
+    }
+    if kind != 'gram':
+      said['forward'] = operator.forward(Z)
+      said['factors'] = operator.forward_factors(F, G)
+      said['adjoint'] = operator.adjoint(z)
+    return said
+
+  given = draw(operator, dtype=dtype)
+  return *given, z, jax.device_get(says(operator, *given, z))
+
+
 def assert_close(actual, expected, tolerance):
-  scale = float(jnp.max(jnp.abs(expected)))
+  scale = np.max(np.abs(expected))
   np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
 
 
@@ -62,26 +95,30 @@ def assert_close(actual, expected, tolerance):
 def test_adjoint(kind, symmetric, dtype):
   if kind == 'gram':
     pytest.skip('keeps A*A only')
-  operator = make(kind, symmetric, dtype)
-  F, G, _ = draw(operator, dtype=dtype)
+  F, G, _, z, found = said(kind, symmetric, dtype)
   Z = F @ G.T  # its skew part is not seen by symmetric measurements
-  z = jnp.arange(operator.size, dtype=dtype) - 20
-  forward, adjoint = operator.forward(Z), operator.adjoint(z)
+  forward, adjoint = found['forward'], found['adjoint']
   assert forward.dtype == adjoint.dtype == dtype
-  scale = jnp.linalg.norm(forward) * jnp.linalg.norm(z)
-  gap = jnp.vdot(forward, z) - jnp.vdot(Z, adjoint)
+  scale = np.linalg.norm(forward) * np.linalg.norm(z)
+  gap = np.vdot(forward, z) - np.vdot(Z, adjoint)
   assert abs(gap) <= TOLERANCE[dtype] * scale
 
 
 @pytest.mark.parametrize('symmetric', [True, False])
 def test_identity_is_its_own_adjoint(symmetric):
   operator = operators.Identity((4, 4), symmetric)
-  Z = jnp.arange(16.0).reshape(4, 4)
-  z = operator.forward(Z)
+  Z = np.arange(16.0).reshape(4, 4)
+
+  @jax.jit
+  def says(Z):
+    z = operator.forward(Z)
+    return z, operator.normal(Z), operator.adjoint(z), operator.energy(Z)
+
+  z, normal, adjoint, energy = jax.device_get(says(Z))
   seen = (Z + Z.T) / 2 if symmetric else Z
-  np.testing.assert_allclose(operator.normal(Z), seen, rtol=1e-14, atol=0)
-  np.testing.assert_allclose(operator.adjoint(z), seen, rtol=1e-14, atol=0)
-  np.testing.assert_allclose(operator.energy(Z), z @ z, rtol=1e-14, atol=0)
+  np.testing.assert_allclose(normal, seen, rtol=1e-14, atol=0)
+  np.testing.assert_allclose(adjoint, seen, rtol=1e-14, atol=0)
+  np.testing.assert_allclose(energy, z @ z, rtol=1e-14, atol=0)
   assert operator.size == z.size
   assert operator.bytes_per_normal == operator.flops_per_normal == 0
 
@@ -89,31 +126,30 @@ def test_identity_is_its_own_adjoint(symmetric):
 @pytest.mark.parametrize('dtype', list(TOLERANCE))
 @pytest.mark.parametrize('kind,symmetric', BOTH)
 def test_forms_are_one_map(kind, symmetric, dtype):
-  operator = make(kind, symmetric, dtype)
-  F, G, truth = draw(operator, dtype=dtype)
+  F, G, truth, _, found = said(kind, symmetric, dtype)
   Z, tolerance = F @ G.T, TOLERANCE[dtype]
-  normal = operator.normal(Z)
-  assert normal.dtype == dtype
-  A = make('dense', symmetric, dtype).A.astype(jnp.float64)
+  assert found['normal'].dtype == dtype
+  A = np.asarray(make('dense', symmetric, dtype).A, np.float64)
   expected = (A.T @ (A @ Z.reshape(-1))).reshape(Z.shape)
-  assert_close(normal, expected, tolerance)
-  assert_close(operator.energy(Z), jnp.vdot(Z, expected), tolerance)
-  D = (A.T @ (A @ (Z - ensembles.matrix(truth)).reshape(-1))).reshape(Z.shape)
-  DG, DtF = operator.residual_products(F, G, truth)
+  assert_close(found['normal'], expected, tolerance)
+  assert_close(found['energy'], np.vdot(Z, expected), tolerance)
+  M = truth.U * truth.s @ truth.V.T
+  D = (A.T @ (A @ (Z - M).reshape(-1))).reshape(Z.shape)
+  DG, DtF = found['products']
   assert_close(DG, D @ G, 5 * tolerance)
   assert_close(DtF, D.T @ F, 5 * tolerance)
   if kind != 'gram':
-    assert_close(operator.forward(Z), A @ Z.reshape(-1), tolerance)
-    assert_close(operator.forward_factors(F, G), operator.forward(Z), tolerance)
+    assert_close(found['forward'], A @ Z.reshape(-1), tolerance)
+    assert_close(found['factors'], found['forward'], tolerance)
 
 
 @pytest.mark.parametrize('kind', SYMMETRIC)
 def test_one_factor_twice_takes_the_short_cut(kind):
   operator = make(kind, symmetric=True)
   F, _, truth = draw(operator)
-  short, _ = operator.residual_products(F, F, truth)
-  full, _ = operator.residual_products(F, F + 0.0, truth)
-  assert_close(short, full, 1e-13)
+  short = jax.jit(lambda o, F, truth: o.residual_products(F, F, truth)[0])
+  full, _ = products_of(operator, F, F, truth)  # traced as two
+  assert_close(short(operator, F, truth), full, 1e-13)
 
 
 @pytest.mark.parametrize('kind', ['dense', 'blocks', 'identity'])
@@ -128,9 +164,9 @@ def test_residual_products_are_the_gradient(kind):
     residual = operator.forward(F @ G.T - ensembles.matrix(truth))
     return jnp.vdot(residual, residual) / 2
 
-  gradients = jax.grad(loss, (0, 1))(F, G)
+  gradients = jax.jit(jax.grad(loss, (0, 1)))(F, G)
   for product, gradient in zip(
-    operator.residual_products(F, G, truth), gradients, strict=True
+    products_of(operator, F, G, truth), gradients, strict=True
   ):
     assert_close(product, gradient, 1e-12)
 
@@ -142,18 +178,21 @@ def test_symmetric_products_are_the_gradient_of_the_quarter_loss(kind):
   else:
     operator = make(kind, symmetric=True)
   X, Y, truth = draw(operator)
-  gradient = jax.grad(
-    lambda X: operator.energy(X @ X.T - ensembles.matrix(truth)) / 4
-  )(X)
-  assert_close(operator.residual_products(X, X, truth)[0], gradient, 1e-12)
+
+  def quarter(X):
+    return operator.energy(X @ X.T - ensembles.matrix(truth)) / 4
 
   def half(X, Y):  # of two factors, of whose product it sees half
     return operator.energy(X @ Y.T - ensembles.matrix(truth)) / 2
 
-  products = operator.residual_products(X, Y, truth)
-  for product, expected in zip(
-    products, jax.grad(half, (0, 1))(X, Y), strict=True
-  ):
+  @jax.jit
+  def both(X, Y):
+    one = operator.residual_products(X, X, truth)[:1]
+    two = operator.residual_products(X, Y, truth)
+    gradients = jax.grad(quarter)(X), *jax.grad(half, (0, 1))(X, Y)
+    return (*one, *two), gradients
+
+  for product, expected in zip(*both(X, Y), strict=True):
     assert_close(product, expected, 1e-12)
 
 
@@ -161,7 +200,7 @@ def test_symmetric_products_are_the_gradient_of_the_quarter_loss(kind):
 @pytest.mark.parametrize('k', [2, 4])
 def test_golden_symmetric(kind, k):
   data = np.load(GOLDEN / 'ms_sym_gd.npz')
-  operator = FORMS[kind](jnp.array(data['A_svec']), (8, 8))
+  operator = built(kind, data['A_svec'], (8, 8))
   truth = targets.from_matrix(data['M'], r=2)
   path, errors = descend(operator, data, (f'X_k{k}',), truth)
   for X, expected in zip(path, data[f'X_k{k}'], strict=False):
@@ -182,8 +221,7 @@ def test_golden_population(k):
 @pytest.mark.parametrize('kind', GENERAL)
 def test_golden_asymmetric(kind):
   data = np.load(GOLDEN / 'ms_asym_gd.npz')
-  A = jnp.array(data['A'].reshape(80, -1))
-  operator = FORMS[kind](A, (8, 6))
+  operator = built(kind, data['A'].reshape(80, -1), (8, 6))
   truth = ensembles.Truth(*(jnp.array(data[x]) for x in ('U', 'sigma', 'V')))
   path, errors = descend(operator, data, ('F', 'G'), truth)
   for (F, G), wanted_F, wanted_G in zip(
@@ -212,7 +250,7 @@ def descend(operator, data, names, truth):
   start = tuple(jnp.array(data[name][0]) for name in names)
   path = [run(start, int(t)) for t in data['steps'] if t <= 100]
   M = data['M']
-  errors = [np.sum((np.array(x[0] @ x[-1].T) - M) ** 2) for x in path]
+  errors = [np.sum((np.array(x[0]) @ np.array(x[-1]).T - M) ** 2) for x in path]
   return path, errors
 
 
@@ -230,10 +268,12 @@ def test_golden_packing():
 def test_padding_stays_exactly_zero(kind, symmetric):
   operator = make(kind, symmetric)
   F, G, truth = draw(operator)
-  padded = [jnp.pad(x, ((0, 0), (0, 2))) for x in (F, G)]
-  plain = operator.residual_products(F, G, truth)
+  padded = [np.pad(x, ((0, 0), (0, 2))) for x in (F, G)]
+  *_, found = said(kind, symmetric, jnp.float64)
   for wide, narrow in zip(
-    operator.residual_products(*padded, truth), plain, strict=True
+    jax.device_get(products_of(operator, *padded, truth)),
+    found['products'],
+    strict=True,
   ):
     assert np.all(wide[:, 3:] == 0)
     assert_close(wide[:, :3], narrow, 1e-12)
@@ -243,14 +283,16 @@ def test_padding_stays_exactly_zero(kind, symmetric):
 def test_lanes_share_one_matrix_product(kind, symmetric):
   operator = make(kind, symmetric)
   F, G, truth = draw(operator)
-  lanes = jnp.stack([F, 2 * F, -F])
+  lanes = np.stack([F, 2 * F, -F])
 
   def product(operator, F):
     return operator.residual_products(F, G, truth)[0]
 
   many = jax.vmap(product, (None, 0))
-  for lane, F in zip(many(operator, lanes), lanes, strict=True):
-    assert_close(lane, product(operator, F), 1e-12)
+  alone = jax.jit(product)
+  found = np.asarray(jax.jit(many)(operator, lanes))
+  for lane, F in zip(found, lanes, strict=True):
+    assert_close(lane, alone(operator, F), 1e-12)
   arrays = {x.shape for x in jax.tree.leaves(operator)}
   seen = 0
   for equation in jax.make_jaxpr(many)(operator, lanes).eqns:
@@ -287,11 +329,11 @@ def test_operators_are_pytrees_with_static_sizes():
 def test_gram_has_no_measurements():
   operator = make('gram', symmetric=True)
   with pytest.raises(TypeError, match=r'keeps A\*A only'):
-    operator.forward(jnp.eye(7))
+    operator.forward(np.eye(7))
   with pytest.raises(TypeError, match=r'keeps A\*A only'):
-    operator.adjoint(jnp.ones(50))
+    operator.adjoint(np.ones(50))
   with pytest.raises(TypeError, match=r'keeps A\*A only'):
-    operator.forward_factors(jnp.eye(7), jnp.eye(7))
+    operator.forward_factors(np.eye(7), np.eye(7))
 
 
 @pytest.mark.parametrize(
@@ -331,7 +373,9 @@ def test_differentiable_and_lowers_everywhere():
   def f(operator, F):
     return operator.residual_products(F, F, truth)[0]
 
-  check_grads(lambda F: f(operator, F), (F,), order=1, modes=('fwd', 'rev'))
+  check_grads(
+    jax.jit(lambda F: f(operator, F)), (F,), order=1, modes=('fwd', 'rev')
+  )
   exported = export.export(jax.jit(f), platforms=['cpu', 'cuda', 'tpu'])
   assert exported(operator, F).platforms == ('cpu', 'cuda', 'tpu')
 

@@ -2,6 +2,7 @@
 
 RankOne    <a_i b_iᵀ, Z>: rank_one (a = b, phase retrieval), pairs, and
            quadratic differences a aᵀ − b bᵀ
+quickest   of these as they are, as rows, or as A*A alone, and why
 Entries    known entries of a matrix, gathered row by row and column by column
 Masked     the same, from the whole matrix: quicker where many are known
 completion the one of the two that is quicker, and why
@@ -14,6 +15,9 @@ from framework.systems.matrix_sensing.operators.structured.completion import (
   completion,
   entries,
   masked,
+)
+from framework.systems.matrix_sensing.operators.structured.expanded import (
+  quickest,
 )
 from framework.systems.matrix_sensing.operators.structured.rank_one import (
   RankOne,
@@ -39,5 +43,6 @@ __all__ = [
   'draw_rows',
   'entries',
   'masked',
+  'quickest',
   'rank_one',
 ]

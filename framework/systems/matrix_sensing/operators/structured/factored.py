@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from framework.systems.matrix_sensing.operators.base import Residual
 
@@ -21,23 +22,25 @@ class Factored:
   shape: tuple[int, int]
   symmetric: bool
 
-  def forward(self, Z):
+  def forward(self, Z: Array) -> Array:
     """A(Z)."""
     raise NotImplementedError
 
-  def adjoint(self, z):
+  def adjoint(self, z: Array) -> Array:
     """A*(z)."""
     raise NotImplementedError
 
-  def forward_factors(self, F, G):
+  def forward_factors(self, F: Array, G: Array) -> Array:
     """A(FGᵀ)."""
     raise NotImplementedError
 
-  def adjoint_products(self, z, F, G):
+  def adjoint_products(
+    self, z: Array, F: Array, G: Array
+  ) -> tuple[Array, Array]:
     """(D G, DᵀF) with D = A*(z)."""
     raise NotImplementedError
 
-  def normal(self, Z):
+  def normal(self, Z: Array) -> Array:
     """A*A(Z)."""
     return self.adjoint(self.forward(Z))
 
