@@ -132,9 +132,18 @@ def identity(config: Any) -> str:
   """
   found = digest(config)
   for _, path in _named_files(config):
-    content = hashlib.sha256(epath.Path(path).read_bytes()).hexdigest()
+    content = _content_digest(epath.Path(path))
     found = hashlib.sha256(f'{found} {content}'.encode()).hexdigest()[:12]
   return found
+
+
+def _content_digest(path: epath.Path) -> str:
+  """SHA-256 of a file, which may be larger than the memory."""
+  total = hashlib.sha256()
+  with path.open('rb') as file:
+    while part := file.read(1 << 24):
+      total.update(part)
+  return total.hexdigest()
 
 
 def check_files(config: Any) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from configs.robust_recovery import get_config
 from experiments.robust_recovery import EXPERIMENT
 from experiments.robust_recovery.pictures import data, runs
 from framework import config as config_lib
+from framework import linspaced, rollout
 from framework.config import ConfigError
 from framework.launch import Study
 
@@ -67,6 +69,11 @@ def test_files_that_are_none(tmp_path):
     outliers=0.0,
     measurements=str(tmp_path / 'own.npz'),
   )
+  assert 'config.measurements: cannot use it: it is no npz' in line(config)
+  np.savez(tmp_path / 'own.npz', A=A, y=Y)
+  whole = (tmp_path / 'own.npz').read_bytes()
+  (tmp_path / 'own.npz').write_bytes(whole[: len(whole) // 2])
+  data._load.cache_clear()
   assert 'config.measurements: cannot use it' in line(config)
   (tmp_path / 'picture.png').write_text('no picture')
   config = dataclasses.replace(
@@ -130,6 +137,45 @@ def test_large_measurements_are_read_in_blocks(tmp_path, monkeypatch):
     rtol=1e-10,
     atol=0,
   )
+
+
+def descended(config):
+  """(F, G) after some steps on the measurements of a config, and the note."""
+  arm = EXPERIMENT.variant(config).arm(config)
+  state, _ = jax.jit(
+    lambda hp, given: rollout(
+      arm.system, jax.random.key(0), hp, linspaced(30, 30), given
+    )
+  )(arm.hp, arm.data)
+  found = np.asarray(state.params['F'] @ state.params['G'].T)
+  return data.load(config).scale * found, arm.notes
+
+
+@pytest.mark.parametrize('compressed', [False, True])
+def test_measurements_beyond_the_memory_are_streamed(
+  tmp_path, monkeypatch, compressed
+):
+  """A left on the disk, two rows at a time, is A in memory."""
+  M, B = RNG.normal(size=(3, 2)), RNG.normal(size=(50, 3, 2))
+  config = own(tmp_path, A=B, y=np.einsum('mij,ij->m', B, M))
+  if compressed:
+    np.savez_compressed(config.measurements, A=B, y=np.load(
+      config.measurements)['y'])  # fmt: skip
+  config = dataclasses.replace(config, k=2, precision='float64')
+  kept = data.load(config).A
+  assert isinstance(kept, np.memmap) != compressed
+  inside, notes = descended(config)
+  assert notes['operator'].startswith('dense')
+  monkeypatch.setattr(data, '_room', lambda: 0)
+  monkeypatch.setattr(data, '_BLOCK_BYTES', 100)
+  outside, notes = descended(config)
+  assert notes['operator'].startswith('streamed')
+  assert np.linalg.norm(inside - M) < 0.5 * np.linalg.norm(M)  # it descends
+  np.testing.assert_allclose(outside, inside, rtol=1e-10, atol=1e-12)
+  (F, G), given = np.ones((2, 3, 1)), data.load(config)
+  law = np.einsum('mij,ij->m', B, np.ones((3, 2)))
+  found = data.explained(given, F, G[:2])
+  np.testing.assert_allclose(found, law, rtol=1e-10, atol=1e-12)
 
 
 def test_one_command_gives_the_matrix_back(tmp_path):

@@ -37,8 +37,11 @@ def folder(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   np.save('bad.npy', np.array([1, np.nan]))
   np.save('cube.npy', np.zeros((2, 2, 2)))
+  np.savez('shapes.npz', A=np.ones((6, 3, 2)), y=np.ones(5))
+  np.savez('holes.npz', A=np.ones((6, 3, 2)), y=np.full(6, np.nan))
   for name, text in {
     'text.npy': 'hello',
+    'text.png': 'hello',
     'broken.py': 'def get_config(variant=""):\n  return 1 / 0\n',
     'none.py': 'x = 1\n',
     'syntax.py': 'def f(:\n',

@@ -5,20 +5,29 @@ that all methods see the same.
 """
 
 import functools
+import os
 import pathlib
+import zipfile
+import zlib
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from configs.robust_recovery import Picture as Config
+from experiments.robust_recovery.pictures import rows as rows_lib
 from framework.config import ConfigError, Problem
 from framework.systems import matrix_sensing as ms
 from framework.systems.matrix_sensing import operators
 
-__all__ = ['Data', 'load', 'problem']
+__all__ = ['Data', 'explained', 'load', 'problem']
 
 _BLOCK_BYTES = 1 << 28  # of a dense A: above, in blocks of this size
+
+
+def _room() -> int:
+  """Bytes that a dense A may take in memory: a quarter of it."""
+  return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 4
 
 
 class Data(NamedTuple):
@@ -28,9 +37,10 @@ class Data(NamedTuple):
   y: np.ndarray  # (m,), as given
   rows: np.ndarray | None  # places of y, in order; None: A is dense
   columns: np.ndarray | None
-  A: np.ndarray | None  # (m, n1 n2)
+  A: np.ndarray | None  # (m, n1 n2); a map of the disk where it can be one
   M: Any  # the picture, or None
   spoilt: np.ndarray | None  # (m,): which of y are wrong
+  square: float = 1.0  # mean square of the entries of A
 
   @property
   def unit(self) -> float:
@@ -41,7 +51,7 @@ class Data(NamedTuple):
     """
     if self.A is None:
       return float(np.sqrt(self.shape[0] * self.shape[1]))
-    return 1 / float(np.sqrt(np.mean(self.A**2)))
+    return self.square**-0.5
 
   @property
   def scale(self) -> float:
@@ -60,6 +70,17 @@ def load(config: Config) -> Data:
   return _load(_Fixed(*(getattr(config, x) for x in _Fixed._fields)))
 
 
+# Of files that are none, or are cut off.
+_UNREADABLE = (
+  OSError,
+  ValueError,
+  KeyError,
+  EOFError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
+
+
 class _Fixed(NamedTuple):
   """The fields that decide the measurements."""
 
@@ -76,7 +97,7 @@ def _load(config: _Fixed) -> Data:
   if config.measurements is not None:
     try:
       return _own(config.measurements)
-    except (OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
       line = (str(error).splitlines() or [''])[0]
       raise ConfigError(
         [Problem('config.measurements', f'cannot use it: {line}', '')]
@@ -112,8 +133,12 @@ def _picture(config: _Fixed) -> np.ndarray:
 
 def _own(path: str) -> Data:
   """Reads A (m, n1, n2), (m, n1·n2) with shape, or rows and columns, and y."""
+  if not zipfile.is_zipfile(path):
+    raise ValueError('it is no npz file')
   with np.load(pathlib.Path(path), allow_pickle=False) as file:
-    found = {name: np.asarray(file[name]) for name in file.files}
+    found = {name: file[name] for name in file.files if name != 'A'}
+    if 'A' in file.files:
+      found['A'] = rows_lib.mapped(pathlib.Path(path), 'A')
   if 'y' not in found:
     raise ValueError(f'it has no y, but {", ".join(found) or "nothing"}')
   y = found['y'].astype(np.float64)
@@ -140,7 +165,9 @@ def _own(path: str) -> Data:
     return Data(shape, y[order], rows[order], columns[order], None, None, None)
   if 'A' not in found:
     raise ValueError('it has neither A nor rows and columns')
-  A = found['A'].astype(np.float64)
+  A = found['A']
+  if A.dtype.kind not in 'biuf':
+    raise ValueError(f'A is of {A.dtype}, expected numbers')
   if A.ndim == 3:
     shape, A = A.shape[1:], A.reshape(len(A), -1)
   if A.ndim != 2 or len(A) != y.size:
@@ -155,11 +182,19 @@ def _own(path: str) -> Data:
       f'A has rows of {A.shape[1]} numbers, no {" x ".join(map(str, shape))} '
       'matrices: give shape'
     )
-  if not np.isfinite(A).all():
-    raise ValueError(f'{np.sum(~np.isfinite(A))} entries of A are not finite')
-  if not A.any():
+  square, bad = rows_lib.mean_square(A, _BLOCK_BYTES)
+  if bad:
+    raise ValueError(f'{bad} entries of A are not finite')
+  if not square:
     raise ValueError('A is zero')
-  return Data(shape, y, None, None, A, None, None)
+  return Data(shape, y, None, None, A, None, None, square)
+
+
+def explained(data: Data, F: np.ndarray, G: np.ndarray) -> np.ndarray:
+  """A(FGᵀ), in the units of y; on the host."""
+  if data.A is None:
+    return np.sum(F[data.rows] * G[data.columns], axis=1)
+  return rows_lib.products(data.A, (F @ G.T).ravel(), _BLOCK_BYTES)
 
 
 def problem(data: Data, dtype: np.dtype) -> tuple[ms.Problem, str]:
@@ -177,8 +212,16 @@ def problem(data: Data, dtype: np.dtype) -> tuple[ms.Problem, str]:
   if data.A is None:
     rows, columns = np.asarray(data.rows), np.asarray(data.columns)
     operator, why = operators.structured.completion(rows, columns, data.shape)
+  elif data.A.size * dtype.itemsize > _room():
+    scale = data.unit / m**0.5
+    source = rows_lib.Source(data.A, scale, _BLOCK_BYTES)
+    operator = rows_lib.Streamed(data.shape, False, source)
+    why = (
+      f'streamed: {data.A.size * dtype.itemsize / 1e9:.3g} GB are more than a '
+      f'quarter of the memory, {_BLOCK_BYTES / 1e6:.3g} MB at a time'
+    )
   else:
-    A = jnp.array(data.A * data.unit / m**0.5, dtype)
+    A = jnp.array(np.asarray(data.A, dtype) * (data.unit / m**0.5))
     block = max(_BLOCK_BYTES // (A.shape[1] * A.dtype.itemsize), 1)
     if block < m:
       operator = operators.blocks(A, data.shape, False, block)

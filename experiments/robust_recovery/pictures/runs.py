@@ -9,7 +9,12 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from xarray import Dataset
 
 from configs.robust_recovery import Picture as Config
-from experiments.robust_recovery.pictures.data import Data, load, problem
+from experiments.robust_recovery.pictures.data import (
+  Data,
+  explained,
+  load,
+  problem,
+)
 from framework.evidence import lanes
 from framework.launch import hp_of
 from framework.maths import linalg
@@ -160,11 +165,7 @@ def recovered(config: Config, ds: Dataset, method: str) -> list[Recovered]:
     lanes.lanes(part, 'left'), lanes.lanes(part, 'right'), strict=True
   ):
     F, G = root * F, root * G
-    if data.A is None:
-      y = np.sum(F[data.rows] * G[data.columns], axis=1)
-    else:
-      y = data.A @ (F @ G.T).ravel()
-    found.append(Recovered(F, G, y - data.y))
+    found.append(Recovered(F, G, explained(data, F, G) - data.y))
   return found
 
 
