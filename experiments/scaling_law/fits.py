@@ -1,7 +1,5 @@
 """Searches of several forms, and what is read off them."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from xarray import Dataset
 
@@ -13,7 +11,7 @@ from framework.launch import hp_of
 from framework.run.job import Arm
 from framework.system import logspaced
 
-__all__ = ['FORMS', 'arm', 'found', 'ratio_to', 'times']
+__all__ = ['FORMS', 'arm', 'found', 'times']
 
 FORMS = {
   'equal': forms.EQUAL,
@@ -63,18 +61,3 @@ def times(config: Fit) -> np.ndarray:
 def found(ds: Dataset, name: str, what: str) -> np.ndarray:
   """An end of each lane of a form: rms, median, worst or a parameter."""
   return lanes.lanes(ds.isel(time=-1), f'{name}_{what}')
-
-
-def ratio_to(x: np.ndarray, law: float) -> np.ndarray:
-  """Relative to a law, so that one tolerance serves."""
-  return np.asarray(x) / law
-
-
-def settled(ds: Dataset, names: Sequence[str]) -> np.ndarray:
-  """Relative fall of each residual over the last record: 0 when it is done."""
-  falls = []
-  for name in names:
-    rms = lanes.lanes(ds, f'{name}_rms')[:, -2:]
-    with np.errstate(divide='ignore', invalid='ignore'):
-      falls.append(1 - rms[:, 1] / rms[:, 0])
-  return np.concatenate(falls)

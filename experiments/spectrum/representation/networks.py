@@ -101,6 +101,7 @@ def claims(config: Networks, ds: Dataset) -> list[Claim]:
           0.0,
           f'geometric means of it and {_NONE} nats over {own.seeds} draws of '
           'inputs and starts',
+          strict=True,
           headline=True,
         )
       )
