@@ -133,7 +133,6 @@ def figures(config: Networks, ds: Dataset) -> Figures:
         plotting.lanes(ax, dims, seen, f'{n} examples', color)
     plotting.law(right, dims, np.full(dims.size, eps), 'asked for')
     plotting.legend(left)
-    plotting.legend(right)
   return {
     'inductive_bias_networks': (
       fig,
