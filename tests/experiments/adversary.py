@@ -41,6 +41,15 @@ def _stuck(shape, timed, draw):
   return np.broadcast_to(draw.uniform(0, 1, once), shape).copy()
 
 
+def _rising(shape, timed, draw):
+  """From 0 to 1, each at its own pace: it passes every level in between."""
+  steps = draw.uniform(0, 1, shape)
+  if timed is None:
+    return steps
+  risen = np.cumsum(steps, timed) - np.take(steps, [0], timed)
+  return risen / np.maximum(np.take(risen, [-1], timed), 1e-9)
+
+
 # {name: (shape, axis of time or None, generator) -> values}
 FILLS: dict[str, Callable[..., np.ndarray]] = {
   'nan': _nan,
@@ -49,6 +58,8 @@ FILLS: dict[str, Callable[..., np.ndarray]] = {
   'ones': lambda shape, timed, draw: np.ones(shape),
   'stuck': _stuck,
   'random': lambda shape, timed, draw: draw.uniform(0, 1, shape),
+  'rising': _rising,
+  'falling': lambda shape, timed, draw: 1.001 - _rising(shape, timed, draw),
 }
 
 

@@ -1,4 +1,7 @@
-"""No claim holds on nothing, and no figure's headline on anything."""
+"""No claim holds on nothing, no figure's headline on anything.
+
+And what is predicted is what `predictions` has written down.
+"""
 
 import functools
 import importlib
@@ -9,7 +12,7 @@ import pytest
 from experiments.__main__ import EXPERIMENTS
 from framework.config import ConfigError
 from framework.launch import Study
-from tests.experiments import adversary
+from tests.experiments import adversary, predictions
 
 ALL = [
   (name, variant)
@@ -66,3 +69,5 @@ def test_claims_of_made_up_records(name, variant):
     untestable = found if untestable is None else untestable
     assert found == untestable, f'{where}: {found ^ untestable}'
   assert all(times <= 1 for times in lucky.values()), lucky
+  written = {fill: made[fill, 0] for fill in predictions.FILLS}
+  predictions.check(name, variant, written)

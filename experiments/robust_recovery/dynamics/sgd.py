@@ -121,8 +121,8 @@ def claims(config: Config, ds: Dataset) -> list[Claim]:
 
 
 def _slopes(t: np.ndarray, y: np.ndarray) -> np.ndarray:
-  """Least-squares slopes; NaN where a value is missing."""
-  x = t - t.mean()
+  """Least-squares slopes; NaN where a value is missing or infinite."""
+  x, y = t - t.mean(), np.where(np.isfinite(y), y, np.nan)
   return (y - y.mean(1, keepdims=True)) @ x / (x @ x)
 
 
