@@ -64,6 +64,7 @@ def claims(config: Config, ds: Dataset) -> list[Claim]:
   own, n = _lanes(config, ds), config.n
   with np.errstate(divide='ignore', invalid='ignore'):
     change = np.log(own['imbalance'] / own['imbalance'][:, :1])
+  change = np.where(np.isfinite(change), change, np.nan)
   law = _law(config, own)
   # What the noise alone does, from the config.
   alone = own['eta'] ** 2 * n * own['noise'] ** 2 / own['batch']
@@ -121,8 +122,8 @@ def claims(config: Config, ds: Dataset) -> list[Claim]:
 
 
 def _slopes(t: np.ndarray, y: np.ndarray) -> np.ndarray:
-  """Least-squares slopes; NaN where a value is missing or infinite."""
-  x, y = t - t.mean(), np.where(np.isfinite(y), y, np.nan)
+  """Least-squares slopes; NaN where a value is missing."""
+  x = t - t.mean()
   return (y - y.mean(1, keepdims=True)) @ x / (x @ x)
 
 

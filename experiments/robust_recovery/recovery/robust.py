@@ -13,6 +13,7 @@ from framework.systems.matrix_sensing import theory
 
 _EXACT = 1e-12  # of the truth: nothing but rounding is below
 _RECOVERED = 1e-3
+_FROM, _TO = 1e-3, 1e-11  # where the rate is fitted
 
 
 def claims(config: Config, ds: Dataset) -> list[Claim]:
@@ -117,7 +118,10 @@ def _spread(lanes: Lanes, over: Gate) -> list[Claim]:
 def _rate(lanes: Lanes, exact: Gate) -> Claim:
   """The slope of ln(error) at k = r over that of infinitely many A_i."""
   law = np.log1p(-np.minimum(lanes.pace * lanes.sigma[:, -1], 0.99))
-  return exact.claim(
+  with np.errstate(divide='ignore'):
+    way = np.log(_FROM / _TO) / (1.1 * -law)  # steps that it takes at least
+  seen = (way >= 4 * np.diff(lanes.t).max(), 'too few records on the way down')
+  return gate(exact, seen).claim(
     within,
     'rate',
     'k = r: linear, at a rate that measurements only lower: over '
@@ -126,7 +130,7 @@ def _rate(lanes: Lanes, exact: Gate) -> Claim:
     'clean residuals',
     0.3,
     1.1,
-    samples=drawing.slope(lanes, 1e-3, 1e-11) / law,
+    samples=drawing.slope(lanes, _FROM, _TO) / law,
     derivation='what is left at m(1 − p)² six times the numbers to be found, '
     '(1 − 6^-½)²; a tenth for the quantile that lags',
     kind='theorem',
