@@ -221,8 +221,9 @@ def figures(config: Config, ds: Dataset) -> Figures:
     'double', ncols=len(shares), sharey=True, height=3.0
   )
   axes = np.atleast_1d(axes)
+  colors = [f'C{i}' for i in range(6)] + ['k']  # the cycle ends after six
   for ax, share in zip(axes, shares, strict=True):
-    for i, name in enumerate(names):
+    for name, color in zip(names, colors, strict=False):
       for decay, style in drawing.styled(every.values('decay')):
         clock = name in ('geometric', 'normalised')
         if not clock and style != '-':
@@ -230,7 +231,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
         lanes = every.at(schedule=name, outliers=share, decay=decay)
         text = rf'{name}, $\rho={decay:g}$' if clock else name
         line = plotting.lanes(
-          ax, lanes.t, lanes.error, text, f'C{i}', band=(0.5, 0.5)
+          ax, lanes.t, lanes.error, text, color, band=(0.5, 0.5)
         )
         line.set_linestyle(style)
     ax.set(yscale='log', title=f'$p={share:g}$', xlabel='steps $t$')
