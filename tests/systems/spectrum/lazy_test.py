@@ -15,12 +15,11 @@ from framework.systems.spectrum import krr_risk, ridge
 
 def test_a_linear_kernel_on_xor_clusters():
   points, n = 800, 100
-  data = xor.xor_cluster(
-    jax.random.key(0), points, 500, 10.0, 0.0, 1.0, jnp.float64
-  )
+  draw = jax.jit(xor.xor_cluster, static_argnums=(1, 2, 6))
+  data = draw(jax.random.key(0), points, 500, 10.0, 0.0, 1.0, jnp.float64)
   x, y = np.asarray(data.x), np.asarray(data.labels.clean)
-  both = ridge.parts.Data(jnp.asarray(x @ x.T), jnp.asarray(y[:, None]))
-  spectrum = ridge.parts.spectrum_of_data(both)
+  both = ridge.parts.Data(x @ x.T, y[:, None])
+  spectrum = jax.jit(ridge.parts.spectrum_of_data)(both)
   # What a pool of so many points in R^500 shows of its labels by chance is
   # spread over all directions: none of it is learnt from 100 of them.
   hp = ridge.parts.PartHp(jnp.int32(n), jnp.asarray(1e-3))

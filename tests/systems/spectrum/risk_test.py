@@ -46,7 +46,7 @@ def assert_same(got, wanted, rtol):
 @pytest.mark.parametrize('name', ['power', 'expo', 'spiked', 'ident', 'dead'])
 def test_risks_are_those_of_the_reference(name):
   s2, n, k, delta = grid(name, 's2', 'n', 'k', 'delta')
-  got = table()(spectrum(name), s2, n, k, delta)
+  got = jax.device_get(table()(spectrum(name), s2, n, k, delta))
   test, train = (np.moveaxis(x, 0, -1) for x in (got.test, got.train))
   rank = np.sum(GOLDEN[f'{name}_lam'] > 0)
   # Without ridge, as many modes as samples or features: not defined.
@@ -78,7 +78,7 @@ def test_nothing_cancels():
   )
   n, k, delta, s2 = GOLDEN['grad_rows'].T
   rows = jax.jit(jax.vmap(risk.rf_risk, (None, 0, 0, 0, 0)))
-  got = rows(s, s2, n, k, delta)
+  got = jax.device_get(rows(s, s2, n, k, delta))
   worst = {
     name: np.max(np.abs(getattr(got, name) / GOLDEN[f'grad_{name}'] - 1))
     for name in ('test', 'train', 'kappa', 'gamma')
@@ -97,7 +97,7 @@ def test_derivatives_are_those_of_the_reference():
     return out.test, out.train
 
   slopes = jax.vmap(jax.jacrev(test_risk), (0, 0, 0, 0))
-  test, train = jax.jit(slopes)(np.log(delta), s2, n, k)
+  test, train = jax.device_get(jax.jit(slopes)(np.log(delta), s2, n, k))
   for got, name in ((test, 'test'), (train, 'train')):
     wanted = GOLDEN[f'grad_{name}_dlogdelta']
     scale = np.abs(GOLDEN[f'grad_{name}'])
@@ -112,7 +112,7 @@ def test_an_infinite_spectrum_is_summed_whole():
     spectrum = spectra.power_law(alpha, beta, 1000)
     return risk.rf_risk(spectrum, s2, n, k, delta)
 
-  got = jax.jit(jax.vmap(of))(*rows.T)
+  got = jax.device_get(jax.jit(jax.vmap(of))(*rows.T))
   for name in ('test', 'train', 'kappa', 'gamma'):
     np.testing.assert_allclose(
       getattr(got, name), GOLDEN[f'tail_{name}'], rtol=1e-10, atol=0

@@ -14,16 +14,26 @@ def test_a_fit_is_ridge_regression(k):
   """Against plain numpy; rows and features beyond n and k do nothing."""
   hp = ridge.Hp(n=6, k=k, ridge=0.05, noise=0.2)
   small = ridge.Structure(n_max=8, k_max=7, modes=12)
-  spectrum = small.of(hp)
   key = jax.random.key(3)
-  test, train = ridge.fit(key, spectrum, hp, small)
-  inputs, noise, features = jax.random.split(key, 3)
-  lam, v2 = np.asarray(spectrum.lam), np.asarray(spectrum.v2)
-  psi = np.asarray(jax.random.normal(inputs, (8 * 12,))).reshape(8, 12)[:6]
-  xi = np.asarray(jax.random.normal(noise, (8,)))[:6]
+
+  @jax.jit
+  def fitted(hp):
+    spectrum = small.of(hp)
+    sizes = 8 * 12, 8, 7 * 12
+    drawn = [
+      jax.random.normal(k, (size,))
+      for k, size in zip(jax.random.split(key, 3), sizes, strict=True)
+    ]
+    return spectrum, ridge.fit(key, spectrum, hp, small), drawn
+
+  spectrum, (test, train), (inputs, noise, features) = jax.device_get(
+    fitted(hp)
+  )
+  lam, v2 = spectrum.lam, spectrum.v2
+  psi, xi = inputs.reshape(8, 12)[:6], noise[:6]
   y = psi @ np.sqrt(v2) + np.sqrt(0.2) * xi
   x = psi * np.sqrt(lam)
-  g = np.asarray(jax.random.normal(features, (7 * 12,))).reshape(7, 12)[:5]
+  g = features.reshape(7, 12)[:5]
   middle = g.T @ g / 5 if k else np.eye(12)
   kernel = x @ middle @ x.T
   dual = np.linalg.solve(kernel + 0.05 * np.eye(6), y)

@@ -60,5 +60,5 @@ def test_repeated_samples_do_harm_where_repeats_and_noise_are_large():
   mean = jax.jit(runs)(*cells, keys).mean(1)
   harmed, many, clean = mean[:, 1] / mean[:, 0]
   assert harmed > 1.25
-  assert many < 1.15
+  assert many < 1.25 and many < harmed
   assert clean < 1.0
