@@ -48,7 +48,7 @@ SETTINGS = [
   ),
   ('inductive_bias', dict(n=8, tests=6, seeds=5), dict(d=(2, 3))),
   ('pretraining', dict(d=20, n=12, r=2, seeds=30, steps=20), dict()),
-  ('mixture', dict(d=20, seeds=40, steps=40), dict(m=(100, 400))),
+  ('mixture', dict(d=20, seeds=40, steps=40), dict(m=(200, 400, 800))),
   (
     'inductive_bias_networks',
     dict(width=8, tests=6, hypotheses=4, steps=20, seeds=2),

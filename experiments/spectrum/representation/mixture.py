@@ -110,10 +110,11 @@ def _rate(name: str, config: Mixture, whole: Dataset, s: float) -> Claim:
   clear = _clear(config, ms[0], s)
   # A wrong sign costs all; labels err with the Bayes rate each.
   wrong = (4 * _normal(-s)) ** (config.n / 2)
-  if ms[-1] < 4 * ms[0] or clear < 10 or wrong > 0.01 or _short(config):
+  few = len(ms) < 3 or ms[-1] < 4 * ms[0] or ms[0] < 10 * config.d
+  if few or clear < 10 or wrong > 0.01 or _short(config):
     why = (
-      f'needs m over a factor of four, from m s⁴ = 10 d on (here '
-      f'{clear:.2g} d), 40 draws, {_ENOUGH} steps, and labels for the sign'
+      f'needs three m over a factor of four, from m = 10 d and m s⁴ = 10 d on '
+      f'(here {clear:.2g} d), 40 draws, {_ENOUGH} steps, labels for the sign'
     )
     return untestable(*texts, why, headline=True)
   excess = np.array(

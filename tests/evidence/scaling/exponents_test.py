@@ -53,7 +53,7 @@ def test_attention_turns_to_its_svm():
 def test_features_stand_still_in_the_kernel_parametrisation():
   """Hidden coordinates move by n^−1/2 in NTP."""
   hp = dichotomy.Hp(case=jnp.int32(0), lr=jnp.float32(0.3))
-  keys = jax.random.split(jax.random.key(0), 16)
+  keys = jax.random.split(jax.random.key(0), 64)
 
   def moves(width):
     case = parametrisation('ntp', 2)
