@@ -331,27 +331,38 @@ def own(
   return Transform(name, phi or missing, V, V_dot, homogeneous)
 
 
+def _jitted(
+  name: str,
+  phi: Callable[[Array], Array],
+  V: Callable[..., Array],
+  V_dot: Callable[..., Array],
+  homogeneous: bool = False,
+) -> Transform:
+  """One program each, also where nothing around it is compiled."""
+  return Transform(name, phi, jax.jit(V), jax.jit(V_dot), homogeneous)
+
+
 TRANSFORMS: dict[str, Transform] = {
   t.name: t
   for t in (
-    Transform('relu', jax.nn.relu, _relu_v, _relu_v_dot, True),
-    Transform('erf', jax.scipy.special.erf, _erf_v, _erf_v_dot),
-    Transform('sin', jnp.sin, _sin_v, _sin_v_dot),
-    Transform(
+    _jitted('relu', jax.nn.relu, _relu_v, _relu_v_dot, True),
+    _jitted('erf', jax.scipy.special.erf, _erf_v, _erf_v_dot),
+    _jitted('sin', jnp.sin, _sin_v, _sin_v_dot),
+    _jitted(
       'exp',
       jnp.exp,
       lambda s, t, k: jnp.exp((s + t) / 2 + k),
       lambda s, t, k: jnp.exp((s + t) / 2 + k),
     ),
-    Transform(
+    _jitted(
       'identity',
       lambda u: u,
       lambda s, t, k: k + jnp.zeros_like(s + t),
       lambda s, t, k: jnp.ones_like(s + t + k),
       True,
     ),
-    Transform('gelu', _gelu, _gelu_v, _gelu_v_dot),
-    Transform(
+    _jitted('gelu', _gelu, _gelu_v, _gelu_v_dot),
+    _jitted(
       'gelu_tanh',
       _gelu_tanh,
       expectation(_gelu_tanh, _gelu_tanh),

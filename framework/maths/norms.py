@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PyTree
 __all__ = ['norm', 'ratio', 'root']
 
 
+@jax.jit
 def norm(tree: PyTree) -> Float[Array, '']:
   """‖x‖ over all entries of all tensors.
 

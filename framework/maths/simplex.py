@@ -7,6 +7,7 @@ vector on an l1 ball is one on a simplex, of absolute values; that of a matrix
 on a nuclear ball is the same of its singular values.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
@@ -15,6 +16,7 @@ from framework.maths import linalg
 __all__ = ['project_frobenius', 'project_nuclear', 'simplex_projection']
 
 
+@jax.jit
 def simplex_projection(
   y: Float[Array, '*b T'],
   mask: Bool[Array, '*b T'] | None = None,
@@ -55,6 +57,7 @@ def simplex_projection(
   return s if mask is None else jnp.where(mask, s, 0)
 
 
+@jax.jit
 def project_frobenius(
   W: Float[Array, '...'], radius: Float[ArrayLike, '']
 ) -> Float[Array, '...']:
@@ -68,6 +71,7 @@ def project_frobenius(
   return jnp.where(outside, W * (radius / jnp.where(outside, size, 1)), W)
 
 
+@jax.jit
 def project_nuclear(
   W: Float[Array, 'd q'], radius: Float[ArrayLike, '']
 ) -> Float[Array, 'd q']:

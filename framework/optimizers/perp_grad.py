@@ -10,6 +10,7 @@ rounding noise, and rescaling would blow that up to full norm, *along* w: so the
 projection is made twice, and below `guard` times ‖g‖ the update is zero.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from framework.maths.norms import norm
 __all__ = ['perp_grad', 'project']
 
 
+@functools.partial(jax.jit, static_argnames=('rescale', 'passes'))
 def project(
   g: Float[Array, '*shape'],
   w: Float[Array, '*shape'],

@@ -1,5 +1,6 @@
 """Whether two sets of features tell the same rows apart."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -8,6 +9,7 @@ from framework.maths.norms import norm, ratio
 __all__ = ['cka']
 
 
+@jax.jit
 def cka(
   X: Float[Array, 'rows p'], Y: Float[Array, 'rows q']
 ) -> Float[Array, '']:

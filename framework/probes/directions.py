@@ -9,6 +9,7 @@ from framework.maths.norms import norm, ratio
 __all__ = ['cosine', 'cosines', 'direction', 'norms', 'tensor_names']
 
 
+@jax.jit
 def direction(tree: PyTree) -> PyTree:
   """w/‖w‖ with the norm over all entries of all tensors; 0 where w is.
 
@@ -28,6 +29,7 @@ def direction(tree: PyTree) -> PyTree:
   return jax.tree.map(lambda x: x * ratio(jnp.ones_like(size), size), tree)
 
 
+@jax.jit
 def cosine(a: PyTree, b: PyTree) -> Float[Array, '']:
   """⟨a, b⟩/(‖a‖ ‖b‖) over all entries of all tensors; 0 where either is 0.
 
@@ -44,6 +46,7 @@ def cosine(a: PyTree, b: PyTree) -> Float[Array, '']:
   return _cosine(a, b).astype(jax.tree.leaves(b)[0].dtype)
 
 
+@jax.jit
 def cosines(
   directions: PyTree, params: PyTree
 ) -> tuple[Float[Array, ' tensors'], Float[Array, '']]:
@@ -71,6 +74,7 @@ def cosines(
   return each, _cosine(directions, params).astype(dtype)
 
 
+@jax.jit
 def norms(params: PyTree) -> Float[Array, ' tensors']:
   """‖w‖ of each tensor, in the order of `tensor_names`.
 

@@ -16,6 +16,7 @@ __all__ = [
 ]
 
 
+@jax.jit
 def effective_rank(s: Float[Array, ' k']) -> Float[Array, '']:
   """Exponential of the entropy of the normalised singular values.
 
@@ -41,6 +42,7 @@ def effective_rank(s: Float[Array, ' k']) -> Float[Array, '']:
   return jnp.where(total > 0, jnp.exp(jnp.sum(terms)), 0)
 
 
+@jax.jit
 def stable_rank(s: Float[Array, ' k']) -> Float[Array, '']:
   """‖Z‖_F² / ‖Z‖², the squared Frobenius over the squared spectral norm.
 
@@ -56,6 +58,7 @@ def stable_rank(s: Float[Array, ' k']) -> Float[Array, '']:
   return jnp.sum(_over_largest(s) ** 2)
 
 
+@jax.jit
 def participation_ratio(s: Float[Array, ' k']) -> Float[Array, '']:
   """(Σ λ)² / Σ λ² of the eigenvalues λ = s² of ZᵀZ.
 
@@ -80,6 +83,7 @@ def participation_ratio(s: Float[Array, ' k']) -> Float[Array, '']:
   return jnp.sum(variance) ** 2 / jnp.where(square > 0, square, 1)
 
 
+@jax.jit
 def numerical_rank(
   s: Float[Array, ' k'], tolerance: float = 1e-5
 ) -> Int[Array, '']:

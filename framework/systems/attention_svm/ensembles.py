@@ -17,6 +17,7 @@ References:
   Machines", arXiv:2308.16898.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 
+@functools.partial(jax.jit, static_argnames=('n', 'T', 'd', 'dtype'))
 def sphere(
   key: Key[Array, ''], n: int, T: int, d: int, dtype: Any = jnp.float32
 ) -> Instance:

@@ -20,6 +20,7 @@ References:
   Stability", ICLR 2025.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,7 @@ __all__ = [
 _DTYPES = ('float16', 'float32', 'float64')
 
 
+@functools.partial(jax.jit, static_argnames='compute_dtype')
 def softmax_ce(
   logits: Float[Array, '*rows classes'],
   labels: Int[Array, '*rows'],
@@ -79,6 +81,7 @@ def softmax_ce(
   )
 
 
+@functools.partial(jax.jit, static_argnames='compute_dtype')
 def stablemax_ce(
   logits: Float[Array, '*rows classes'],
   labels: Int[Array, '*rows'],
@@ -115,6 +118,7 @@ def stablemax_ce(
   )
 
 
+@jax.jit
 def stretch(x: Float[Array, '*shape']) -> Float[Array, '*shape']:
   """s(x) = x + 1 for x >= 0, 1/(1 − x) for x < 0.
 
@@ -144,6 +148,7 @@ def _(primals, tangents):
   return log_stretch(x), dx / (1 + jnp.abs(x))
 
 
+@jax.jit
 def log_stablemax(
   logits: Float[Array, '*rows classes'],
 ) -> Float[Array, '*rows classes']:
@@ -155,6 +160,7 @@ def log_stablemax(
   return jax.nn.log_softmax(log_stretch(logits), axis=-1)
 
 
+@functools.partial(jax.jit, static_argnames=('compute_dtype', 'stretched'))
 def collapsed(
   logits: Float[Array, 'rows classes'],
   compute_dtype: Any = jnp.float32,
@@ -188,6 +194,7 @@ def collapsed(
   return jnp.sum(jnp.exp(shifted), -1) == 1
 
 
+@jax.jit
 def intervene(
   logits: Float[Array, '*rows classes'],
   labels: Int[Array, '*rows'],

@@ -91,8 +91,8 @@ class MLP(nn.Module):
   >>> import jax
   >>> net = MLP((8, 8, 5), modulus=5, bias=False)
   >>> x = jnp.array([[0, 1], [4, 4]])
-  >>> params = net.init(jax.random.key(0), x)['params']
-  >>> net.apply({'params': params}, x).shape, sorted(params)
+  >>> logits, w = jax.jit(net.init_with_output)(jax.random.key(0), x)
+  >>> logits.shape, sorted(w['params'])
   ((2, 5), ['layer_0', 'layer_1', 'layer_2'])
   """
 

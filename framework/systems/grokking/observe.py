@@ -118,7 +118,7 @@ def _accuracies(z, z_test, problem) -> dict[str, Array]:
 
 def _collapse(loss, z, y, hp) -> dict[str, Array]:
   """As the loss sees it; float32 exponentials as the authors report them."""
-  found = {'exp_collapse': losses.collapsed(z, 'float32')}
+  found: dict[str, Array] = {'exp_collapse': losses.collapsed(z, 'float32')}
   if isinstance(loss, CrossEntropy):
     found['collapse'] = loss.collapsed(z, hp)
     found['zero_loss'] = loss.vanished(z, y, hp)

@@ -31,8 +31,8 @@ class Transformer(nn.Module):
 
   >>> net = nanda(classes=5, tokens=5)
   >>> x = jnp.array([[0, 1], [4, 4]])
-  >>> params = net.init(jax.random.key(0), x)['params']
-  >>> net.apply({'params': params}, x).shape
+  >>> logits, _ = jax.jit(net.init_with_output)(jax.random.key(0), x)
+  >>> logits.shape
   (2, 5)
   """
 

@@ -21,7 +21,8 @@ and the rules themselves in `framework.mup`. `help(width.transfer)` and
 >>> net = width.transfer.system(
 ...   width.transfer.Structure(width=16, base_width=8, task=rows))
 >>> hp, times = width.transfer.Hp(lr=jnp.float32(0.01)), jnp.array([0, 5])
->>> rollout(net, jax.random.key(0), hp, times)[1]['loss'].shape
+>>> run = jax.jit(rollout, static_argnums=0)
+>>> run(net, jax.random.key(0), hp, times)[1]['loss'].shape
 (2,)
 """
 

@@ -12,9 +12,11 @@ References:
   Self-Attention", arXiv:2403.08081.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -36,6 +38,7 @@ class Relations(NamedTuple):
   above: Bool[Array, 'K K K']  # i ⇒ j, i reaches j and not conversely
 
 
+@functools.partial(jax.jit, static_argnames='K')
 def priority_graph(
   sequences: Int[Array, 'n T'],
   last: Int[Array, ' n'],
@@ -68,6 +71,7 @@ def priority_graph(
   return jnp.zeros((K, K, K), bool).at[k, i, sequences].max(edge)
 
 
+@jax.jit
 def relations(graph: Bool[Array, 'K K K']) -> Relations:
   """Strongly connected components and the order of them.
 
@@ -119,14 +123,26 @@ def graph_rows(
   [[ 1. -1.]] [[1. 0.]]
   """
   K = len(E)
+  wanted, tied = _wanted(given)
+  return _rows_at(E, tied, *jnp.nonzero(wanted, size=size, fill_value=K))
+
+
+@jax.jit
+def _wanted(given: Relations) -> tuple[Array, Array]:
+  """Which [k, i, j] have a row, and which of these are equations."""
+  K = given.same.shape[-1]
   stands = jnp.argmax(given.same, -1)  # the first token of each component
   tokens = jnp.broadcast_to(jnp.arange(K)[None], (K, K))
   lone = stands == tokens
   pair = given.above & lone[:, :, None] & lone[:, None, :]
   # i stands for j, j ≠ i.
   tied = (stands[:, None, :] == tokens[:, :, None]) & ~lone[:, None, :]
-  k, i, j = jnp.nonzero(pair | tied, size=size, fill_value=K)
-  there = k < K
+  return pair | tied, tied
+
+
+@jax.jit
+def _rows_at(E, tied, k, i, j) -> Constraints:
+  there = k < len(E)
   k, i, j = (jnp.where(there, x, 0) for x in (k, i, j))
   equal = tied[k, i, j]
   bound = jnp.where(equal, 0.0, 1.0).astype(E.dtype)

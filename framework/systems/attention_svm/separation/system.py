@@ -103,8 +103,8 @@ def system(structure: Structure) -> System:
     rank_loose of the nuclear norm. Ranks are NaN where nothing was found.
 
   >>> run = system(Structure(n=2, T=2, d=3, dtype=jnp.float32))
-  >>> problem = run.sample(jax.random.key(0), Hp(jnp.int32(2)))
-  >>> seen = run.observe((), problem, Hp(jnp.int32(2)))
+  >>> problem = jax.jit(run.sample)(jax.random.key(0), Hp(2))
+  >>> seen = jax.jit(run.observe)((), problem, Hp(2))
   >>> print(seen['feasible_frobenius'], seen['rank_frobenius'])
   True [2. 2. 2.]
   """

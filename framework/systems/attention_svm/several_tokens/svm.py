@@ -137,10 +137,11 @@ def general_svm(
     Both solutions. With one token kept an input W_fin = 0 and W_dir is the
     ordinary solution; with none lost W_dir = 0.
 
+  >>> import jax
   >>> X = jnp.eye(3)[None]
   >>> kept = jnp.array([[True, True, False]])
   >>> shares = jnp.array([[0.8, 0.2, 0.0]])
-  >>> both = general_svm(X, jnp.ones((1, 1)), shares, kept)
+  >>> both = jax.jit(general_svm)(X, jnp.ones((1, 1)), shares, kept)
   >>> print(both.finite.W.T.round(3), both.direction.W.T.round(3))
   [[ 0.693 -0.693  0.   ]] [[ 0.333  0.333 -0.667]]
   """

@@ -30,7 +30,8 @@ Laws, as plain numbers
 >>> from framework import rollout
 >>> from framework.systems.clusters import xor
 >>> net = xor.system(xor.Structure(n=40, n_test=100, m=64))
->>> _, seen = rollout(net, jax.random.key(0), xor.Hp(p=4e3), jnp.array([0, 2]))
+>>> run = jax.jit(rollout, static_argnums=0)
+>>> _, seen = run(net, jax.random.key(0), xor.Hp(p=4e3), jnp.array([0, 2]))
 >>> seen['cluster_accuracy'].shape
 (2, 4)
 """

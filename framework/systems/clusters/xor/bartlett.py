@@ -123,7 +123,8 @@ def bartlett_problem(
     A `Gram`.
 
   >>> import jax
-  >>> found = bartlett_problem(jax.random.key(0), 8, 4, 6, 1e6, 9.0, 0.05, 1.0)
+  >>> draw = jax.jit(bartlett_problem, static_argnums=(1, 2, 3))
+  >>> found = draw(jax.random.key(0), 8, 4, 6, 1e6, 9.0, 0.05, 1.0)
   >>> found.K.shape, bool(jnp.all(jnp.abs(jnp.diag(found.K) / 1e6 - 1) < 0.02))
   ((8, 8), True)
   """

@@ -78,10 +78,11 @@ class TwoLayerNet(nn.Module):
 
   >>> import jax
   >>> net = TwoLayerNet(m=6, omega=1.0)
-  >>> tree = net.init(jax.random.key(0), jnp.ones((1, 3)))
+  >>> start = jax.jit(net.init_with_output)
+  >>> f, tree = start(jax.random.key(0), jnp.ones((4, 3)))
   >>> tree['params']['W'].shape, tree['frozen']['a'].shape
   ((3, 6), (6,))
-  >>> net.apply(tree, jnp.ones((4, 3))).shape
+  >>> f.shape
   (4,)
   """
 

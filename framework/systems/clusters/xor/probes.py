@@ -13,6 +13,7 @@ References:
       Networks for XOR Cluster Data", 2023.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -57,6 +58,7 @@ def accuracy(
   return jnp.mean((f * labels > 0).astype(f.dtype))
 
 
+@jax.jit
 def by_cluster(f: Float[Array, ' n'], labels: Labels) -> Float[Array, '4']:
   """Accuracy on clean labels within each cluster; 1 for one without points."""
   here = jax.nn.one_hot(labels.cluster, 4, dtype=f.dtype)
@@ -65,6 +67,7 @@ def by_cluster(f: Float[Array, ' n'], labels: Labels) -> Float[Array, '4']:
   return jnp.where(size > 0, right @ here / jnp.maximum(size, 1), 1)
 
 
+@jax.jit
 def counts(labels: Labels) -> Float[Array, '4 2']:
   """(c_ν, n_ν): clean and flipped points of each cluster.
 
@@ -86,6 +89,7 @@ def excess(gates: Bool[Array, 'n m'], labels: Labels) -> Float[Array, '4 m']:
   return signed.T @ gates.astype(signed.dtype)
 
 
+@functools.partial(jax.jit, static_argnames='strict')
 def aligned(
   facts: Facts, kappa: Float[ArrayLike, ''], strict: bool = True
 ) -> Aligned:
@@ -122,6 +126,7 @@ def aligned(
   )
 
 
+@jax.jit
 def support(facts: Facts) -> Float[Array, '4']:
   """Share of the neurons of ν's sign that are pulled towards ν at t = 0.
 
@@ -157,6 +162,7 @@ def weight_ratio(
   return jnp.exp(jnp.max(g) - jnp.min(g))
 
 
+@jax.jit
 def linear_fit(
   f: Float[Array, ' n'], predicted: Float[Array, ' n']
 ) -> tuple[Float[Array, ''], Float[Array, '']]:
@@ -187,6 +193,7 @@ def linear_fit(
   return jnp.where(varied, slope, 0), jnp.where(varied, sxf / root, 0)
 
 
+@jax.jit
 def decision_region(
   u: Float[Array, ' k'],
   v: Float[Array, ' l'],

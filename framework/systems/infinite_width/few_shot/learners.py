@@ -131,7 +131,7 @@ def network(
     def batch(key, problem, hp):
       return s.source.draw(key, problem.table, s.sizes, hp, s.dtype)[0]
 
-    def logits(state, tasks, rows, hp, steps: Sequence[int]):
+    def logits(state, tasks, rows, hp, steps: Sequence[int]) -> list[Array]:
       del rows
       args = state.params, tasks, hp.inner_lr, hp.alpha, hp.bias_alpha
       # Not trained on, but with the derivative that it has.

@@ -23,6 +23,7 @@ References:
   [1] Finn, Abbeel, Levine, "Model-Agnostic Meta-Learning", 2017.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -53,6 +54,7 @@ class Tasks(NamedTuple):
   y_query: Int[Array, 'tasks q']
 
 
+@functools.partial(jax.jit, static_argnames=('steps', 'order'))
 def adapt(
   params: Params,
   x: Float[Array, 'm d'],
@@ -103,6 +105,7 @@ def adapt(
   return params
 
 
+@functools.partial(jax.jit, static_argnames=('steps', 'order'))
 def adapted_logits(
   params: Params,
   tasks: Tasks,
@@ -177,6 +180,7 @@ def _inner(x, y, x_query, B, lr, alpha, bias_alpha, steps: int):
   return P, E
 
 
+@functools.partial(jax.jit, static_argnames=('steps', 'order', 'low_rank'))
 def query_losses(
   params: Params,
   tasks: Tasks,

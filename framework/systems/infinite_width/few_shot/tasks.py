@@ -5,6 +5,7 @@ distinct points of each; the label is the place in the draw. It is a function of
 the key alone, so models that are given the same key see the same tasks.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -69,6 +70,10 @@ def distinct(
   return jnp.stack(found, -1)
 
 
+@functools.partial(
+  jax.jit,
+  static_argnames=('classes', 'members', 'tasks', 'ways', 'shots', 'queries'),
+)
 def episodes(
   key: Key[Array, ''],
   classes: int,
@@ -143,6 +148,9 @@ def basis(
   return linalg.qr(draws.normal(key, (d, rank), dtype))[0]
 
 
+@functools.partial(
+  jax.jit, static_argnames=('tasks', 'ways', 'shots', 'queries')
+)
 def gaussian_tasks(
   key: Key[Array, ''],
   basis: Float[Array, 'd rank'],

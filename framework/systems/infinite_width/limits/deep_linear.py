@@ -122,6 +122,7 @@ def init(
   )
 
 
+@jax.jit
 def apply(state: State, x: Float[Array, 'm d']) -> Float[Array, 'm k']:
   """F(ξ) of the limit.
 

@@ -162,7 +162,8 @@ def apply(
     Outputs.
 
   >>> state = init(jax.random.key(0), 10_000, 2, 4, 2, 1)
-  >>> f = apply(jax.random.key(1), state, jnp.ones((3, 2)), jnp.tanh)
+  >>> outputs = jax.jit(apply, static_argnums=3)
+  >>> f = outputs(jax.random.key(1), state, jnp.ones((3, 2)), jnp.tanh)
   >>> f.shape, bool(jnp.max(jnp.abs(f)) < 0.05)
   ((3, 1), True)
   """
@@ -200,7 +201,8 @@ def step(
   >>> state, go = init(key, 5000, 2, 8, 1, 1), jax.jit(step, static_argnums=5)
   >>> for t in range(8):
   ...   state = go(jax.random.fold_in(key, t), state, x, y, 0.5, jnp.tanh)
-  >>> print(apply(key, state, x, jnp.tanh).round(1))
+  >>> outputs = jax.jit(apply, static_argnums=3)
+  >>> print(outputs(key, state, x, jnp.tanh).round(1))
   [[1.]]
   """
   M, m = state.x.shape[0], x.shape[0]

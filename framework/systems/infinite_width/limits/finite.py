@@ -131,7 +131,7 @@ def step(
 
   >>> start = init(jax.random.key(0), 64, 1, 1)
   >>> x, y = jnp.ones((1, 1)), jnp.ones((1, 1))
-  >>> after = step(start, x, y, 0.3, jnp.tanh)
+  >>> after = jax.jit(step, static_argnums=4)(start, x, y, 0.3, jnp.tanh)
   >>> before, now = (apply(w, x, jnp.tanh) for w in (start, after))
   >>> bool(abs(now - 1) < abs(before - 1))
   True

@@ -30,6 +30,7 @@ References:
       section 6 and appendix.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -157,6 +158,7 @@ def table_sigmoid(f: Float[Array, '*b']) -> Float[Array, '*b']:
   return jnp.where(f > _RANGE, 1.0, jnp.where(f < -_RANGE, 0.0, p))
 
 
+@functools.partial(jax.jit, static_argnames='sigmoid')
 def update(
   tables: Tables,
   context: Int[Array, ' C'],
@@ -188,6 +190,7 @@ def update(
   return after
 
 
+@functools.partial(jax.jit, static_argnames=('sigmoid', 'frozen'))
 def updates(
   tables: Tables,
   context: Int[Array, 'B C'],
@@ -235,6 +238,7 @@ def updates(
   return jax.lax.scan(one, tables, tokens)
 
 
+@jax.jit
 def losses(
   tables: Tables, context: Int[Array, 'B C'], targets: Int[Array, 'B K']
 ) -> Float[Array, ' B']:

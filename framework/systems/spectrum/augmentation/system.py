@@ -144,7 +144,8 @@ def system(structure: Structure) -> System:
   >>> from framework import rollout
   >>> train = system(Structure(d=3, k=4))
   >>> hp, times = jax.tree.map(jnp.float32, Hp()), jnp.array([0, 50])
-  >>> seen = rollout(train, jax.random.key(0), hp, times)[1]
+  >>> run = jax.jit(rollout, static_argnums=0)
+  >>> seen = run(train, jax.random.key(0), hp, times)[1]
   >>> bool(seen['loss'][1] < seen['loss'][0])
   True
   """

@@ -259,7 +259,8 @@ def factor(structure: Structure) -> System:
   >>> from framework import rollout
   >>> s = Structure(d=20, r=2, n=10, dtype=jnp.float32)
   >>> hp = jax.tree.map(jnp.float32, Hp())
-  >>> seen = rollout(factor(s), jax.random.key(0), hp, jnp.array([0, 50]))[1]
+  >>> run = jax.jit(rollout, static_argnums=0)
+  >>> seen = run(factor(s), jax.random.key(0), hp, jnp.array([0, 50]))[1]
   >>> bool(seen['pretrained'][1] < seen['supervised'][1])
   True
   """

@@ -104,7 +104,8 @@ def mixture(structure: MixtureStructure) -> System:
   >>> from framework import rollout
   >>> em = mixture(MixtureStructure(d=5, m=400, dtype=jnp.float32))
   >>> hp = MixtureHp(jnp.float32(2.0))
-  >>> seen = rollout(em, jax.random.key(0), hp, jnp.array([0, 30]))[1]
+  >>> run = jax.jit(rollout, static_argnums=0)
+  >>> seen = run(em, jax.random.key(0), hp, jnp.array([0, 30]))[1]
   >>> bool(seen['pretrained'][1] < 0.05)
   True
   """

@@ -104,7 +104,8 @@ def tuning(structure: Structure) -> System:
   >>> from framework import rollout
   >>> search = tuning(Structure(modes=100, dtype=jnp.float32))
   >>> hp = jax.tree.map(jnp.float32, Hp(n=20, k=20))
-  >>> seen = rollout(search, jax.random.key(0), hp, jnp.array([0, 30]))[1]
+  >>> run = jax.jit(rollout, static_argnums=0)
+  >>> seen = run(search, jax.random.key(0), hp, jnp.array([0, 30]))[1]
   >>> bool(seen['test'][1] < seen['fixed'][1])
   True
   """

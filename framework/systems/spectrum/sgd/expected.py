@@ -162,7 +162,8 @@ def expected(structure: Structure) -> System:
   >>> from framework import rollout
   >>> mean = expected(Structure(modes=50, dtype=jnp.float32))
   >>> hp = jax.tree.map(jnp.float32, Hp(alpha=1.5, beta=1.5))
-  >>> seen = rollout(mean, jax.random.key(0), hp, jnp.array([10, 100]))[1]
+  >>> run = jax.jit(rollout, static_argnums=0)
+  >>> seen = run(mean, jax.random.key(0), hp, jnp.array([10, 100]))[1]
   >>> [f'{x:.3f}' for x in seen['excess']]
   ['1.134', '0.421']
   """

@@ -134,7 +134,8 @@ def system(structure: Structure) -> System:
   >>> cases = parametrisation('mup', 2), parametrisation('ntp', 2)
   >>> net = system(Structure(width=16, cases=cases))
   >>> hp = Hp(case=jnp.int32(1), lr=jnp.float32(0.3))
-  >>> seen = rollout(net, jax.random.key(0), hp, jnp.array([0, 3]))[1]
+  >>> run = jax.jit(rollout, static_argnums=0)
+  >>> seen = run(net, jax.random.key(0), hp, jnp.array([0, 3]))[1]
   >>> seen['moves'].shape, seen['kernel'].shape, float(seen['change'][0])
   ((2, 2), (2, 3), 0.0)
   """

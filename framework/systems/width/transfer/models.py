@@ -44,8 +44,8 @@ class Perceptron(nn.Module):
 
   >>> import jax
   >>> net = Perceptron(8, outputs=3)
-  >>> w = net.init(jax.random.key(0), jnp.ones((1, 5)))
-  >>> net.apply(w, jnp.ones((2, 5))).shape
+  >>> start = jax.jit(net.init_with_output)
+  >>> start(jax.random.key(0), jnp.ones((2, 5)))[0].shape
   (2, 3)
   """
 
@@ -86,8 +86,8 @@ class Transformer(nn.Module):
 
   >>> import jax
   >>> net = Transformer(8, symbols=5, heads=2, depth=1, context=4)
-  >>> x = jnp.zeros((2, 4), int)
-  >>> net.apply(net.init(jax.random.key(0), x), x).shape
+  >>> start = jax.jit(net.init_with_output)
+  >>> start(jax.random.key(0), jnp.zeros((2, 4), int))[0].shape
   (2, 4, 5)
   """
 

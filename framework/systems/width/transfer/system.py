@@ -208,7 +208,8 @@ def system(structure: Structure) -> System:
   >>> small = classes(inputs=4, rows=64)
   >>> net = system(Structure(width=16, base_width=8, task=small))
   >>> hp = Hp(lr=jnp.float32(0.01), rule=jnp.int32(1))
-  >>> seen = rollout(net, jax.random.key(0), hp, jnp.array([0, 5]))[1]
+  >>> run = jax.jit(rollout, static_argnums=0)
+  >>> seen = run(net, jax.random.key(0), hp, jnp.array([0, 5]))[1]
   >>> seen['loss'].shape, seen['size'].shape
   ((2,), (2, 4))
   """
