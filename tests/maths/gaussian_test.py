@@ -72,7 +72,7 @@ def test_relu_is_safe_at_the_ends():
     near(relu.V(s, t, k), V, 1e-15)
     near(relu.V_dot(s, t, k), V_dot, 1e-15)
     for f in (relu.V, relu.V_dot):
-      assert jnp.isfinite(jax.grad(f, 2)(s, t, k))
+      assert np.isfinite(jax.grad(f, 2)(s, t, k))
   assert set(SMOOTH) | {'relu', 'gelu_tanh'} == set(TRANSFORMS)
 
 
@@ -89,7 +89,7 @@ def test_relu_of_any_variances_that_fit(s, t, q):
   args = [jnp.asarray(x, jnp.float32) for x in (s, t, q * scale)]
   want = np.sqrt(1 - q**2) + q * np.arccos(-q)
   np.testing.assert_allclose(
-    relu.V(*args) / scale, want / (2 * np.pi), rtol=2e-6, atol=1e-7
+    np.asarray(relu.V(*args)) / scale, want / (2 * np.pi), rtol=2e-6, atol=1e-7
   )
   near(relu.V_dot(*args), np.arccos(-q) / (2 * np.pi), 2e-4)
 
@@ -108,7 +108,7 @@ def test_erf_of_any_variances_that_fit(s, t):
     near(erf.V(*args), 2 / np.pi * np.arcsin(np.clip(sine, -1, 1)), 4e-4)
     most = 4 / np.pi / np.sqrt(1 + 2 * s + 2 * t)
     assert 0 < erf.V_dot(*args) <= most * (1 + 1e-5)
-    assert jnp.isfinite(jax.grad(erf.V, 2)(*args))
+    assert np.isfinite(jax.grad(erf.V, 2)(*args))
   # On the diagonal it is that largest value.
   if s == t:
     np.testing.assert_allclose(erf.V_dot(*args), most, rtol=1e-5, atol=0)
@@ -206,7 +206,7 @@ def test_sin_of_any_variances_that_fit(s, t):
   want = np.exp(min(np.float64(args[2]) - half, 0)) / 2
   for f in (sin.V, sin.V_dot):
     np.testing.assert_allclose(f(*args), want, rtol=2e-3, atol=0)
-    assert jnp.isfinite(jax.grad(f, 2)(*args))
+    assert np.isfinite(jax.grad(f, 2)(*args))
 
 
 @pytest.mark.parametrize('name', sorted(TRANSFORMS))
@@ -233,9 +233,8 @@ def test_of_no_variance_nothing_comes():
     found = transform(name)
     zero = jnp.zeros(())
     near(found.V(zero, zero, zero), float(name == 'exp'), 0)
-    assert jnp.isfinite(found.V_dot(zero, zero, zero))
-    assert jnp.isfinite(
-      jnp.stack(jax.grad(found.V, (0, 1, 2))(zero, zero, zero))
-    ).all()
+    assert np.isfinite(found.V_dot(zero, zero, zero))
+    slopes = jax.grad(found.V, (0, 1, 2))(zero, zero, zero)
+    assert np.isfinite(slopes).all()
   with pytest.raises(ValueError, match="activation is 'tanh', expected one of"):
     transform('tanh')

@@ -253,7 +253,7 @@ def test_a_shift_changes_nothing_that_matters(optimizer):
 
 
 @pytest.mark.parametrize('optimizer', abc.OPTIMIZERS)
-@pytest.mark.parametrize('width', [8, 32, 128])
+@pytest.mark.parametrize('width', [8, 128])
 def test_a_shift_is_the_same_run_at_every_width(width, optimizer):
   named = lattice.named(optimizer)
   mup = named['muP']

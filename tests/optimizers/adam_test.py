@@ -70,19 +70,20 @@ def test_the_scale_changes_no_bit():
 def test_it_is_optax_adam(dtype):
   ours = scale_by_adam(0.8, 0.95, 1e-6)
   theirs = optax.scale_by_adam(0.8, 0.95, 1e-6)
-  g = jax.random.normal(jax.random.key(0), (6, 40), dtype)
+  g = np.random.default_rng(0).standard_normal((6, 40)).astype(dtype)
   states = [ours.init(g[0]), theirs.init(g[0])]
+  mine, optaxs = jax.jit(ours.update), jax.jit(theirs.update)
   for row in g:
-    a, states[0] = ours.update(row, states[0])
-    b, states[1] = theirs.update(row, states[1])
+    a, states[0] = mine(row, states[0])
+    b, states[1] = optaxs(row, states[1])
     assert a.dtype == dtype
     np.testing.assert_allclose(a, b, rtol=0, atol=5 * jnp.finfo(dtype).eps)
 
 
 def test_moments_may_be_wider_than_parameters():
   rule = scale_by_adam(moment_dtype=jnp.float64)
-  w = jnp.zeros(3, jnp.float32)
-  u, state = rule.update(w + 1, rule.init(w))
+  w = np.zeros(3, np.float32)
+  u, state = jax.jit(rule.update)(w + 1, rule.init(w))
   assert state.mu.dtype == state.nu.dtype == jnp.float64
   assert u.dtype == jnp.float32
 
@@ -97,8 +98,9 @@ def test_other_scales_are_refused(scale):
 @pytest.mark.parametrize('size', [1.0, 1e-8, 1e-15, 1e-25])
 def test_the_smooth_root_changes_no_bit(dtype, size):
   rules = [scale_by_smooth_adam(), optax.scale_by_adam()]
-  rows = size * jax.random.normal(jax.random.key(0), (4, 500), dtype)
-  rows = rows.at[:, :3].set(0)
+  rows = size * np.random.default_rng(0).standard_normal((4, 500))
+  rows[:, :3] = 0
+  rows = rows.astype(dtype)
   states = [rule.init(rows[0]) for rule in rules]
   steps = [jax.jit(rule.update) for rule in rules]
   for g in rows:

@@ -23,7 +23,7 @@ BASES = {
 
 
 def stored(name):
-  return [jnp.array(GOLDEN[f'{name}_{i}']) for i in range(3)]
+  return [GOLDEN[f'{name}_{i}'] for i in range(3)]
 
 
 @pytest.mark.parametrize('kind', ['f32', 'f64'])
@@ -33,7 +33,7 @@ def test_the_projection_is_that_of_the_reference(kind):
   ):
     found = project(g, w)
     assert found.dtype == w.dtype
-    error = jnp.max(jnp.abs(found - wanted)) / jnp.max(jnp.abs(wanted))
+    error = np.max(np.abs(found - wanted)) / np.max(np.abs(wanted))
     assert error <= TOLERANCE[kind]
 
 
@@ -42,12 +42,17 @@ def test_the_projection_is_that_of_the_reference(kind):
 def test_five_steps_with_each_base_are_those_of_the_reference(kind, base):
   w = stored(f'{kind}_w0')
   rule = optax.chain(perp_grad(), BASES[base]())
-  state = rule.init(w)
+  state = jax.jit(rule.init)(w)
+
+  @jax.jit
+  def step(g, state, w):
+    updates, state = rule.update(g, state, w)
+    return optax.apply_updates(w, updates), state
+
   for t in range(5):
-    updates, state = rule.update(stored(f'{kind}_g{t}'), state, w)
-    w = optax.apply_updates(w, updates)
+    w, state = step(stored(f'{kind}_g{t}'), state, w)
     for a, b in zip(w, stored(f'{kind}_{base}_w{t + 1}'), strict=True):
-      error = jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(b))
+      error = np.max(np.abs(a - b)) / np.max(np.abs(b))
       assert error <= TOLERANCE[kind], (t, base)
 
 
@@ -55,13 +60,14 @@ def test_five_steps_with_each_base_are_those_of_the_reference(kind, base):
 def test_it_is_orthogonal_and_keeps_the_norm(dtype):
   tolerance = {jnp.float32: 1e-6, jnp.float64: 1e-14}[dtype]
   for seed in range(5):
-    g, w = jax.random.normal(jax.random.key(seed), (2, 50, 30), dtype)
+    g, w = np.random.default_rng(seed).standard_normal((2, 50, 30))
+    g, w = g.astype(dtype), w.astype(dtype)
     found = np.asarray(project(g, w), np.float64)
     size = np.linalg.norm(found)
     w = np.asarray(w, np.float64)
     assert abs(np.vdot(found, w)) <= tolerance * size * np.linalg.norm(w)
     assert abs(size / np.linalg.norm(np.asarray(g, np.float64)) - 1) < tolerance
-    plain = np.asarray(project(g, jnp.asarray(w, dtype), rescale=False))
+    plain = np.asarray(project(g, w.astype(dtype), rescale=False))
     np.testing.assert_allclose(
       plain / np.linalg.norm(plain),
       found / size,
@@ -75,17 +81,20 @@ def test_it_is_orthogonal_and_keeps_the_norm(dtype):
 def test_norms_grow_by_pythagoras_under_plain_descent(dtype):
   tolerance = {jnp.float32: 1e-6, jnp.float64: 1e-14}[dtype]
   rule = optax.chain(perp_grad(), optax.sgd(0.3))
-  g, w = jax.random.normal(jax.random.key(1), (2, 400), dtype)
-  updates, _ = rule.update(g, rule.init(w), w)
-  after = optax.apply_updates(w, updates)
-  square = [float(jnp.sum(x.astype(jnp.float64) ** 2)) for x in (w, g, after)]
+  g, w = np.random.default_rng(1).standard_normal((2, 400)).astype(dtype)
+
+  @jax.jit
+  def step(g, w):
+    return optax.apply_updates(w, rule.update(g, rule.init(w), w)[0])
+
+  square = [np.sum(np.float64(x) ** 2) for x in (w, g, step(g, w))]
   growth = square[2] - square[0] - 0.3**2 * square[1]
   assert abs(growth) <= tolerance * square[0]
 
 
 def test_zero_weights_leave_the_gradient_as_it_is():
-  g = jnp.array(GOLDEN['zero_w_g'])
-  found = project(g, jnp.zeros_like(g))
+  g = GOLDEN['zero_w_g']
+  found = project(g, np.zeros_like(g))
   np.testing.assert_array_equal(found, GOLDEN['zero_w_proj'])
   np.testing.assert_array_equal(project(0 * g, g), 0 * g)
 
@@ -100,11 +109,11 @@ def test_the_near_parallel_trap(size):
   """Without the guard, rounding noise comes out at the norm of g."""
   noise = []
   for seed in range(8):  # in some draws everything happens to cancel exactly
-    w = jax.random.normal(jax.random.key(seed), (size,), jnp.float32)
-    g = jnp.float32(3.3) * w
-    assert not jnp.any(project(g, w))
+    w = np.random.default_rng(seed).standard_normal(size).astype(np.float32)
+    g = np.float32(3.3) * w
+    assert not np.any(project(g, w))
     loose = project(g, w, guard=0.0, passes=1)
-    noise.append(jnp.linalg.norm(loose) / jnp.linalg.norm(g))
+    noise.append(np.linalg.norm(loose) / np.linalg.norm(g))
   if size >= 1_000:
     assert max(noise) > 0.99
 

@@ -1,5 +1,4 @@
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,18 +16,19 @@ RANKS = [
 @pytest.mark.parametrize('scale', [1.0, 1e-30, 1e30])
 def test_equal_singular_values_are_counted(rank, scale):
   for m in (1, 3):
-    s = jnp.zeros(5, jnp.float32).at[1 : 1 + m].set(scale)
+    s = np.zeros(5, np.float32)
+    s[1 : 1 + m] = scale
     np.testing.assert_allclose(rank(s), m, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize('rank', RANKS)
 def test_the_zero_matrix_has_none(rank):
-  assert rank(jnp.zeros(3)) == 0
+  assert rank(np.zeros(3)) == 0
 
 
 def test_two_different_singular_values():
   """σ = (2, 1): the entropy of (2/3, 1/3); 5/4; 25/17."""
-  s = jnp.array([1.0, 0.0, 2.0])
+  s = np.array([1.0, 0.0, 2.0])
   entropy = -(2 * np.log(2 / 3) + np.log(1 / 3)) / 3
   for rank, want in zip(
     RANKS, (np.exp(entropy), 5 / 4, 25 / 17, 2), strict=True
@@ -39,5 +39,5 @@ def test_two_different_singular_values():
 
 @pytest.mark.parametrize('rank', RANKS[:3])
 def test_slopes_are_finite_at_rank_one(rank):
-  slope = jax.jacfwd(rank)(jnp.array([1.0, 1e-30]))
+  slope = jax.jit(jax.jacfwd(rank))(np.array([1.0, 1e-30]))
   assert np.all(np.isfinite(slope))

@@ -1,5 +1,6 @@
 """Solutions of independent solvers, and what every solution has to prove."""
 
+import functools
 import pathlib
 
 import jax
@@ -14,10 +15,15 @@ GOLDEN = pathlib.Path(__file__).parents[2] / 'golden'
 DATA = dict(np.load(GOLDEN / 'svm_solutions.npz'))
 
 
-def solved(seed, which, norm):
-  rows = margin_rows(DATA['X'][seed], DATA['Z'][seed], DATA[which][seed])
+@functools.partial(jax.jit, static_argnums=3)
+def solutions(X, Z, ids, norm):
+  rows = margin_rows(X, Z, ids)
   # Six queries: the problem shrinks to their span, which holds the rows of W.
-  return rows, jax.jit(lambda rows: svm.svm(rows, norm, queries=6))(rows)
+  return rows, svm.svm(rows, norm, queries=6)
+
+
+def solved(seed, which, norm):
+  return solutions(*(DATA[x][seed] for x in ('X', 'Z', which)), norm)
 
 
 @pytest.mark.parametrize('seed', range(4))

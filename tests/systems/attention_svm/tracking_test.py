@@ -18,6 +18,7 @@ def run():
   system = dynamics.system(structure)
   hp = jax.tree.map(jnp.float64, dynamics.Hp())
 
+  @jax.jit
   @jax.vmap
   def start(key):
     problem = system.sample(key, hp)
@@ -32,10 +33,15 @@ def run():
     )
 
   problem, state = start(jax.random.split(jax.random.key(1), 6))
+
+  @jax.jit
+  @jax.vmap
+  def chosen(params, data):
+    return jnp.argmax(dynamics.logits_of(params, data), -1)
+
   seen = []
   for _ in range(4):
-    a = jax.vmap(dynamics.logits_of)(state.params, problem.data)
-    seen.append(np.asarray(jnp.argmax(a, -1)))
+    seen.append(np.asarray(chosen(state.params, problem.data)))
     state = train(problem, state)
   return problem.data, seen
 

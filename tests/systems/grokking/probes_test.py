@@ -42,12 +42,12 @@ def test_scaling_the_weights_is_the_naive_direction():
   """d = θ: f(θ + εθ) = (1 + ε)^L f(θ), and its cosine is one."""
   net = MLP((20, 20, 5), 5, bias=False, dtype=jnp.float64)
   x = jnp.stack(jnp.divmod(jnp.arange(25), 5), 1)
-  params = jax.jit(net.init)(jax.random.key(1), x)['params']
+  params = jax.device_get(jax.jit(net.init)(jax.random.key(1), x)['params'])
   apply = jax.jit(net.apply)
   larger = jax.tree.map(lambda w: 1.1 * w, params)
   np.testing.assert_allclose(
     apply({'params': larger}, x),
-    1.1**3 * apply({'params': params}, x),
+    1.1**3 * np.asarray(apply({'params': params}, x)),
     rtol=1e-12,
     atol=0,
   )
@@ -55,25 +55,22 @@ def test_scaling_the_weights_is_the_naive_direction():
   each, together = cosines(params, params)
   np.testing.assert_allclose(each, 1, rtol=1e-7, atol=0)
   np.testing.assert_allclose(together, 1, rtol=1e-7, atol=0)
-  opposite = jax.tree.map(jnp.negative, params)
+  opposite = jax.tree.map(np.negative, params)
   np.testing.assert_allclose(
     cosines(opposite, params)[1], -1, rtol=1e-7, atol=0
   )
-  zero = jax.tree.map(jnp.zeros_like, params)
+  zero = jax.tree.map(np.zeros_like, params)
   assert cosines(zero, params)[1] == 0
 
 
 def test_absorbed_updates_and_zero_gradients():
   # Below 1 floats are twice as dense as above: −4e-8 moves it, 4e-8 does not.
-  w = {'a': jnp.array([1.0, 1.0, 1e8, 1.0, 1.0], jnp.float32)}
-  u = {'a': jnp.array([1e-9, 1e-3, 1.0, 4e-8, 4e-8], jnp.float32)}
-  np.testing.assert_allclose(
-    stability_probes.absorbed_updates(w, u), 4 / 5, rtol=1e-7, atol=0
-  )
-  down = jax.tree.map(jnp.negative, u)
-  np.testing.assert_allclose(
-    stability_probes.absorbed_updates(w, down), 2 / 5, rtol=1e-7, atol=0
-  )
+  w = {'a': np.array([1.0, 1.0, 1e8, 1.0, 1.0], np.float32)}
+  u = {'a': np.array([1e-9, 1e-3, 1.0, 4e-8, 4e-8], np.float32)}
+  absorbed = jax.jit(stability_probes.absorbed_updates)
+  np.testing.assert_allclose(absorbed(w, u), 4 / 5, rtol=1e-7, atol=0)
+  down = jax.tree.map(np.negative, u)
+  np.testing.assert_allclose(absorbed(w, down), 2 / 5, rtol=1e-7, atol=0)
   np.testing.assert_allclose(
     stability_probes.zero_fraction({'a': jnp.array([0.0, -0.0, 1e-45, 1])}),
     0.5,
@@ -83,11 +80,13 @@ def test_absorbed_updates_and_zero_gradients():
 
 
 def test_gaps_and_margin():
-  z = jnp.array(np.random.default_rng(0).standard_normal((101, 5)))
-  y = jnp.array(np.random.default_rng(1).integers(0, 5, 101))
+  z = np.random.default_rng(0).standard_normal((101, 5))
+  y = np.random.default_rng(1).integers(0, 5, 101)
   other = np.where(np.eye(5)[y] == 1, -np.inf, z).max(1)
   gap = np.asarray(z)[np.arange(101), y] - other
-  found, margin = stability_probes.logit_gaps(z, y, (0.05, 0.5, 0.95))
+  found, margin = jax.jit(
+    lambda z, y: stability_probes.logit_gaps(z, y, (0.05, 0.5, 0.95))
+  )(z, y)
   np.testing.assert_allclose(
     found, np.quantile(gap, [0.05, 0.5, 0.95]), rtol=1e-7, atol=0
   )
@@ -96,11 +95,11 @@ def test_gaps_and_margin():
 
 def test_fourier_sparsity_orders_embeddings():
   x = 2 * np.pi * np.outer(np.arange(23), [1, 4, 7, 9]) / 23
-  few = jnp.array(np.concatenate([np.cos(x), np.sin(x)], 1))
-  noise = jnp.array(np.random.default_rng(0).standard_normal((23, 50)))
+  few = np.concatenate([np.cos(x), np.sin(x)], 1)
+  noise = np.random.default_rng(0).standard_normal((23, 50))
   one, four, none = map(
     float,
-    map(stability_probes.fourier_sparsity, (few[:, ::4], few, noise)),
+    map(jax.jit(stability_probes.fourier_sparsity), (few[:, ::4], few, noise)),
   )
   assert one > 0.999 > four > 0.4 > 0.1 > none >= 0
   np.testing.assert_allclose(

@@ -56,7 +56,8 @@ def test_parity_strings_are_distinct_and_fair(bits, rows):
 
 def test_repeated_strings_are_dropped():
   """17 bits, a quarter of all strings: repeats are certain among the draws."""
-  x, _ = tables.sparse_parity(jax.random.key(0), 1, 17, 2**15)
+  draw = jax.jit(tables.sparse_parity, static_argnums=(1, 2, 3))
+  x, _ = draw(jax.random.key(0), 1, 17, 2**15)
   assert len(set(map(bytes, np.asarray(x, np.uint8)))) == 2**15
 
 

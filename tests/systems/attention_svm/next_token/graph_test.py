@@ -11,7 +11,9 @@ from framework.systems.attention_svm.next_token import (
   relations,
 )
 
-E = jnp.diag(jnp.arange(1.0, 6))  # five tokens, told apart by their lengths
+E = jnp.asarray(
+  np.diag(np.arange(1.0, 6))
+)  # five tokens, told apart by their lengths
 
 
 def test_edges_go_from_the_label_to_the_other_tokens_that_there_are():
@@ -50,14 +52,14 @@ def rows_of(size=None):
 def test_one_token_stands_for_each_component(size):
   _, rows = rows_of(size)
   assert int(rows.present.sum()) == 7 and len(rows.D) == (size or 7)
-  found = set()
+  found, points = set(), np.asarray(E)
   for D, Z, bound, equal, there in zip(*map(np.asarray, rows), strict=True):
     if not there:
       assert not D.any() and not Z.any() and not bound and not equal
       continue
-    np.testing.assert_array_equal(Z, E[3])
+    np.testing.assert_array_equal(Z, points[3])
     (i,), (j,) = np.flatnonzero(D > 0), np.flatnonzero(D < 0)
-    np.testing.assert_array_equal(D, E[i] - E[j])
+    np.testing.assert_array_equal(D, points[i] - points[j])
     found.add((int(i), int(j), float(bound), bool(equal)))
   pairs = ((0, 2), (0, 3), (0, 4), (2, 3), (2, 4), (3, 4))
   assert found == {(0, 1, 0.0, True)} | {(i, j, 1.0, False) for i, j in pairs}
@@ -66,7 +68,7 @@ def test_one_token_stands_for_each_component(size):
 def test_the_direction_has_every_margin():
   given, _ = rows_of()
   found = graph_svm(E, given)
-  logits = np.asarray(E @ found.W @ E[3])
+  logits = np.asarray(E) @ np.asarray(found.W) @ np.asarray(E)[3]
   np.testing.assert_allclose(logits[0], logits[1], rtol=1e-7, atol=1e-9)
   steps = -np.diff(logits[[0, 2, 3, 4]])
   assert (steps > 1 - 1e-7).all()
@@ -75,4 +77,4 @@ def test_the_direction_has_every_margin():
 
 def test_no_priorities_ask_for_nothing():
   with pytest.raises(ValueError, match='relations are empty, expected at'):
-    graph_svm(E, relations(jnp.zeros((5, 5, 5), bool)))
+    graph_svm(E, relations(np.zeros((5, 5, 5), bool)))

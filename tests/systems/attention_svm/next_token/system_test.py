@@ -79,11 +79,17 @@ def test_the_laws_against_scipy(runs, lane):
   keep = same[corpus.last[:, None], corpus.labels[:, None], corpus.sequences]
   inside = nt.Corpus(*corpus)._replace(mask=keep)
 
+  @jax.jit
+  @jax.value_and_grad
   def loss(c):
     return nt.loss((basis @ c).reshape(8, 8), inside)
 
   best = scipy.optimize.minimize(
-    loss, np.zeros(rank), jac=jax.grad(loss), method='BFGS', tol=1e-12
+    lambda c: jax.tree.map(np.asarray, loss(c)),
+    np.zeros(rank),
+    jac=True,
+    method='BFGS',
+    tol=1e-12,
   )
   np.testing.assert_allclose(
     law.finite.ravel(), basis @ best.x, atol=1e-6, rtol=1e-7

@@ -1,5 +1,6 @@
 """Laws against counting, coins and runs."""
 
+import functools
 import math
 import statistics
 
@@ -94,7 +95,7 @@ def test_first_step_in_closed_form():
 
 @pytest.fixture(scope='module')
 def runs():
-  """{leak: observations of 24 runs}, small and in the regime of the laws."""
+  """leak -> observations of 24 runs, small and in the regime of the laws."""
   structure = xor.Structure(n=100, n_test=200, m=200, dtype=jnp.float64)
   net = xor.system(structure)
 
@@ -106,17 +107,18 @@ def runs():
 
     return jax.lax.map(one, seeds)
 
+  @functools.cache
   def seen(leak):
     hp = xor.Hp(p=4e4, signal=2.0, leak=leak, alpha=1e-7, omega=1e-10)
     found = run(np.arange(24), toy.typed(hp, jnp.float64))
     return jax.tree.map(np.asarray, found)
 
-  return {leak: seen(leak) for leak in (0.0, 0.4, 1.0)}
+  return seen
 
 
 @pytest.mark.parametrize('leak', [0.0, 0.4, 1.0])
 def test_the_first_step_is_linear_with_the_slope_of_the_law(runs, leak):
-  slope = runs[leak]['linear_slope'][:, 1] / laws.linear_slope(leak)
+  slope = runs(leak)['linear_slope'][:, 1] / laws.linear_slope(leak)
   norm = 2.0 * (4e4 / 100) ** 0.5
   spread = laws.slope_spread(100, 200, 200, 4e4, norm, 1e-7, 1e-10)
   assert abs(slope.mean() - 1) < 4 * spread / 24**0.5
@@ -128,13 +130,13 @@ def test_outputs_stay_below_their_bound(runs):
   norm = 2.0 * (4e4 / 100) ** 0.5
   for t in (1, 10, 20):
     bound = laws.largest_output(t, 100, 4e4, norm, 1e-7, 1e-10)
-    worst = runs[0.0]['output'][:, t].max()
+    worst = runs(0.0)['output'][:, t].max()
     assert bound / 20 < worst < bound
 
 
 def test_aligned_neurons_grow_as_they_should(runs):
   unit = theory.growth(1e-7, 2.0 * (4e4 / 100) ** 0.5, 0.05, 200)
-  rise = runs[0.0]['aligned'][:, [10, 20], 1, 0]
+  rise = runs(0.0)['aligned'][:, [10, 20], 1, 0]
   rate = (rise[:, 1] - rise[:, 0]).mean() / 10 / unit
   low, high = laws.aligned_growth(0.05)
   assert 0.85 * low < rate < 1.15 * high

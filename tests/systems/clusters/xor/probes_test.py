@@ -12,9 +12,13 @@ from framework.systems.clusters.xor.facts import Facts, facts_of
 N, M = 90, 40
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def facts():
-  key_points, key_a, key_w = jax.random.split(jax.random.key(0), 3)
+  return jax.jit(draw)(jax.random.key(0))
+
+
+def draw(key):
+  key_points, key_a, key_w = jax.random.split(key, 3)
   data = xor_data.xor_cluster(key_points, N, 30, 4.0, 0.1)
   a = jnp.where(jax.random.uniform(key_a, (M,)) < 0.5, -1.0, 1.0) / M**0.5
   Z = data.x @ jax.random.normal(key_w, (30, M))
@@ -70,9 +74,9 @@ def with_pulls(pairs, flipped=1):
   for j, (one, two) in enumerate(pairs):
     gates[flipped : flipped + one, j] = True
     gates[100 + flipped : 100 + flipped + two, j] = True
-  labels = xor_data.Labels(*map(jnp.asarray, (cluster, clean, y)))
-  a = jnp.asarray(np.tile([1.0, -1.0], len(pairs))[: len(pairs)])
-  return Facts(labels, labels, a, jnp.asarray(gates), jnp.zeros(400))
+  labels = xor_data.Labels(cluster, clean, y)
+  a = np.tile([1.0, -1.0], len(pairs))[: len(pairs)]
+  return Facts(labels, labels, a, gates, np.zeros(400))
 
 
 def test_members_of_lemma_4_7_at_the_edges():
@@ -104,7 +108,7 @@ def test_support(facts):
 
 
 def test_accuracy_within_clusters(facts):
-  f = jnp.sin(jnp.arange(N) * 1.7)
+  f = np.sin(np.arange(N) * 1.7)
   clean, cluster = facts.train.clean, np.asarray(facts.train.cluster)
   right = np.asarray(f * clean > 0)
   expected = [right[cluster == k].mean() for k in range(4)]
@@ -117,13 +121,13 @@ def test_linear_fit_of_tiny_numbers():
   noise = 0.1 * np.cos(9 * x)
   y = 3 * x + noise
   slope, r = probes.linear_fit(
-    jnp.asarray(1e-30 * y, jnp.float32), jnp.asarray(1e-28 * x, jnp.float32)
+    (1e-30 * y).astype(np.float32), (1e-28 * x).astype(np.float32)
   )
   np.testing.assert_allclose(
     slope, np.polyfit(x, y, 1)[0] / 100, rtol=1e-5, atol=0
   )
   np.testing.assert_allclose(r, np.corrcoef(x, y)[0, 1], rtol=1e-5, atol=0)
-  assert probes.linear_fit(jnp.zeros(3), jnp.arange(3.0)) == (0, 0)
+  assert probes.linear_fit(np.zeros(3), np.arange(3.0)) == (0, 0)
 
 
 def test_weight_ratio():
@@ -134,11 +138,11 @@ def test_weight_ratio():
 
 
 def test_decision_region():
-  P = jnp.array([[1.0, -2.0, 0.5], [0.5, 1.0, -1.0]])
-  a = jnp.array([1.0, -1.0, 1.0])
-  u, v = jnp.array([-1.0, 0.5]), jnp.array([0.0, 1.0, 2.0])
+  P = np.array([[1.0, -2.0, 0.5], [0.5, 1.0, -1.0]])
+  a = np.array([1.0, -1.0, 1.0])
+  u, v = np.array([-1.0, 0.5]), np.array([0.0, 1.0, 2.0])
   found = np.asarray(probes.decision_region(u, v, P, a, 0.1))
   for j, i in np.ndindex(3, 2):
-    z = np.asarray(u[i] * P[0] + v[j] * P[1])
-    expected = np.where(z > 0, z, 0.1 * z) @ np.asarray(a)
+    z = u[i] * P[0] + v[j] * P[1]
+    expected = np.where(z > 0, z, 0.1 * z) @ a
     np.testing.assert_allclose(found[j, i], expected, rtol=1e-5, atol=0)

@@ -11,9 +11,11 @@ from framework.systems.clusters import xor as dynamics
 from framework.systems.clusters.xor import bartlett, data
 from tests import toy
 
+labels = jax.jit(data.labels, static_argnums=1)
+
 
 def test_clusters_labels_and_flips():
-  found = data.labels(jax.random.key(0), 40_000, 0.1)
+  found = jax.device_get(labels(jax.random.key(0), 40_000, 0.1))
   share = np.bincount(found.cluster, minlength=4) / 40_000
   np.testing.assert_allclose(share, 0.25, atol=0.01, rtol=0)
   np.testing.assert_array_equal(
@@ -23,19 +25,21 @@ def test_clusters_labels_and_flips():
 
 
 def test_flips_are_nested_in_eta():
-  few = data.labels(jax.random.key(1), 500, 0.05)
-  many = data.labels(jax.random.key(1), 500, 0.2)
-  flipped = np.asarray(few.y != few.clean)
-  assert flipped.any() and np.asarray(many.y != many.clean)[flipped].all()
+  few, many = jax.device_get(
+    [labels(jax.random.key(1), 500, eta) for eta in (0.05, 0.2)]
+  )
+  flipped = few.y != few.clean
+  assert flipped.any() and (many.y != many.clean)[flipped].all()
 
 
 def test_dealt_clusters_are_of_one_size():
-  found = data.labels(jax.random.key(0), 100, 0.1, stratified=1.0)
+  found = labels(jax.random.key(0), 100, 0.1, 1.0)
   assert np.bincount(found.cluster).tolist() == [25] * 4
 
 
 def test_points_have_the_means_of_their_clusters():
-  x, found = data.xor_cluster(jax.random.key(0), 20_000, 5, 3.0, 0.0)
+  draw = jax.jit(data.xor_cluster, static_argnums=(1, 2))
+  x, found = draw(jax.random.key(0), 20_000, 5, 3.0, 0.0)
   means = 3.0 * data.DIRECTION
   for cluster in range(4):
     here = np.asarray(x)[np.asarray(found.cluster) == cluster]
@@ -69,9 +73,10 @@ def test_chi_of_real_degrees_of_freedom(df):
 def test_the_factor_is_wishart():
   """Against Gram matrices of Gaussian vectors: means and variances."""
   keys = jax.random.split(jax.random.key(0), 4000)
-  L = jax.vmap(lambda k: bartlett.bartlett_factor(k, 4, 9.0, 'f8'))(keys)
-  G = jax.vmap(lambda k: jax.random.normal(k, (4, 9), 'f8'))(keys)
-  ours, true = (np.asarray(A @ A.transpose(0, 2, 1)) for A in (L, G))
+  draw = jax.vmap(lambda k: bartlett.bartlett_factor(k, 4, 9.0, 'f8'))
+  L = np.asarray(jax.jit(draw)(keys))
+  G = np.random.default_rng(0).standard_normal((4000, 4, 9))
+  ours, true = (A @ A.transpose(0, 2, 1) for A in (L, G))
   same_law(ours.reshape(4000, -1), true.reshape(4000, -1))
 
 

@@ -87,22 +87,30 @@ def test_three_dimensions_and_a_linear_activation_are_exact():
   def loss(net):
     return finite.squared_loss(linear_limit.apply(net, x, 1.0, 0.0), y)
 
+  @jax.jit
+  def step(net):
+    after = jax.tree.map(lambda p, g: p - LR * g, net, jax.grad(loss)(net))
+    return linear_limit.apply(net, probe, 1.0, 0.0), after
+
   for f in got:
-    want = linear_limit.apply(net, probe, 1.0, 0.0)
+    want, net = step(net)
     np.testing.assert_allclose(f, want, atol=1e-12, rtol=1e-7)
-    net = jax.tree.map(lambda p, g: p - LR * g, net, jax.grad(loss)(net))
 
 
 def test_particles_are_a_network():
   """To rounding, with the same weights: W^1 = U, W^2 = Vᵀ/n."""
   n = 50
   state = mean_field.particles(jax.random.key(0), 1, 1, n)
-  w = state.U, state.V.T / n
-  for f in trajectory(state, jnp.tanh):
-    np.testing.assert_allclose(
-      f, finite.apply(w, PROBE, jnp.tanh), atol=1e-13, rtol=1e-7
-    )
-    w = finite.step(w, X, Y, LR, jnp.tanh)
+  w = np.asarray(state.U), np.asarray(state.V).T / n
+
+  @jax.jit
+  def step(w):
+    after = finite.step(w, X, Y, LR, jnp.tanh)
+    return finite.apply(w, PROBE, jnp.tanh), after
+
+  for f in jax.jit(lambda state: trajectory(state, jnp.tanh))(state):
+    want, w = step(w)
+    np.testing.assert_allclose(f, want, atol=1e-13, rtol=1e-7)
 
 
 def test_networks_come_to_it_as_the_root_of_the_width():

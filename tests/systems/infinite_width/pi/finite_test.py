@@ -17,14 +17,16 @@ ALPHAS = net.Multipliers(1.5, 0.7, 0.5, 0.5)
 @pytest.fixture(scope='module')
 def trained():
   """A limit after a step, and points."""
-  x = jax.random.normal(jax.random.key(0), (4, 3), jnp.float32)
-  start = net.gaussian()(jax.random.key(1), 3, 2, 4, 2, jnp.float32)
+  x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
 
-  def step(state):
+  @jax.jit
+  def after(key, x):
+    start = net.gaussian()(key, 3, 2, 4, 2, jnp.float32)
     loss = lambda f: jnp.mean((f - 1) ** 2)  # noqa: E731
+    state = sgd.begin(start, 8, 4)
     return sgd.step(RELU, state, x, loss, sgd.Rates(0.3), ALPHAS)
 
-  return jax.jit(step)(sgd.begin(start, 8, 4)), x
+  return after(jax.random.key(1), x), x
 
 
 def test_a_net_drawn_after_training_has_the_outputs_of_its_limit(trained):
@@ -43,15 +45,15 @@ def test_a_net_drawn_after_training_has_the_outputs_of_its_limit(trained):
 
 def test_projected_weights_stay_in_the_span(trained):
   state, x = trained
-  params, bases = finite.sample(jax.random.key(0), RELU, state.net, 30)
-  rule = optax.chain(finite.project(bases), optax.sgd(0.1))
 
   @jax.jit
-  def moved(params):
+  def moved(net):
+    params, bases = finite.sample(jax.random.key(0), RELU, net, 30)
+    rule = optax.chain(finite.project(bases), optax.sgd(0.1))
     grads = jax.grad(lambda p: jnp.sum(finite.apply(RELU, p, x) ** 2))(params)
-    return grads, rule.update(grads, rule.init(params), params)[0]
+    return bases, grads, rule.update(grads, rule.init(params), params)[0]
 
-  grads, updates = moved(params)
+  bases, grads, updates = jax.device_get(moved(state.net))
   for i, q in enumerate(bases):
     for g, u in ((grads.W[i], updates.W[i]), (grads.b[i], updates.b[i])):
       np.testing.assert_allclose(u, -0.1 * q @ (q.T @ g), rtol=0, atol=1e-6)
@@ -62,9 +64,10 @@ def test_projected_weights_stay_in_the_span(trained):
 def test_inner_steps_are_rows_appended_to_the_readout():
   """An adapted limit, by literally appending the support's rows."""
   key = jax.random.key(3)
-  start = net.gaussian(readout=False)(key, 3, 2, 4, 2, jnp.float64)
-  x, q = jax.random.normal(key, (2, 2, 3), jnp.float64)
-  y = jnp.array([0, 1])
+  gaussian = net.gaussian(readout=False)
+  start = jax.jit(lambda key: gaussian(key, 3, 2, 4, 2, jnp.float64))(key)
+  x, q = np.random.default_rng(3).standard_normal((2, 2, 3))
+  y = np.array([0, 1])
   tasks = Tasks(x[None], y[None], q[None], y[None])
   alphas = net.Multipliers(1.0, 1.3, 0.5, 0.5)
 

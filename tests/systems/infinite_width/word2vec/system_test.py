@@ -78,8 +78,9 @@ def test_contexts_are_those_of_a_loop():
   rng = np.random.default_rng(0)
   words, w = rng.integers(0, 9, 30).astype(np.int32), 4
   words[27:] = -1
-  reach = jnp.asarray(rng.integers(1, w + 1, 30))
-  found = np.asarray(dynamics.contexts(jnp.asarray(words), reach, w))
+  reach = rng.integers(1, w + 1, 30)
+  contexts = jax.jit(dynamics.contexts, static_argnums=2)
+  found = np.asarray(contexts(words, reach, w))
   for i in range(30):
     near = [j for j in range(27) if j != i and abs(i - j) <= reach[i]]
     want = [words[j] for j in near] if i < 27 else []
@@ -90,17 +91,20 @@ def test_a_step_is_the_loop_of_the_reference():
   """One step against word2vec.c written out, from what the step drew."""
   structure, data = build(dynamics.of_width(5))
   system, hp = dynamics.system(structure), Hp(0.2, 0.01)
-  problem, state = start(system, KEY, hp, data)
-  Q = jax.random.normal(KEY, (V, 5), jnp.float64)
+  problem, state = jax.jit(lambda data: start(system, KEY, hp, data))(data)
+  Q = np.random.default_rng(0).standard_normal((V, 5))
   state = state._replace(tables=state.tables._replace(Q=Q))
   key = jax.random.key(7)
   after = jax.jit(system.step)(key, state, problem, hp)
-  words, place, _ = _sentence(
-    structure, jax.random.split(key)[0], state.read, problem.data
-  )
-  context, targets = map(
-    np.asarray,
-    _tokens(structure, jax.random.split(key)[1], words, problem.data.noise),
+
+  @jax.jit
+  def drawn(read, data):
+    first, second = jax.random.split(key)
+    words, place, _ = _sentence(structure, first, read, data)
+    return words, place, *_tokens(structure, second, words, data.noise)
+
+  words, place, context, targets = jax.device_get(
+    drawn(state.read, problem.data)
   )
   assert np.array_equal(words, toy().codes[:20])
   P, Q = (np.array(x) for x in state.tables)
