@@ -67,5 +67,5 @@ for name, found in seen.items():
 law = 11 * math.log(2) + math.log(22)
 ax.axhline(law, color='k', ls='--', label='law: 11 ln 2 + ln(C − 1)')
 ax.set(xlabel='step', ylabel='median lead of the right logit')
-ax.legend()
+ax.legend(loc='lower right', bbox_to_anchor=(1, 0.1))
 plt.show()

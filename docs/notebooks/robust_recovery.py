@@ -68,7 +68,7 @@ print('a step is worth', pace.round(3))
 fig, ax = plt.subplots(figsize=(5, 3.2))
 for i, p in enumerate(shares.tolist()):
   ax.semilogy(times, error[i], label=f'p = {p:g}')
-  at = np.searchsorted(-error[i], -1e-4)
+  at = np.searchsorted(-error[i], -1e-9)
   law = error[i, at] * np.exp(np.asarray(rate[i] * (times - times[at])))
   label = r'law: slope $2\ln(1-\eta_p\sigma_r)$' if i == 0 else None
   ax.semilogy(times, np.where(law < 1, law, np.nan), 'k--', lw=1, label=label)
