@@ -60,11 +60,11 @@ def test_a_schedule_built_from_hp_is_followed():
     return optax.sgd(lambda count: hp * 0.5**count)
 
   d = descent(lambda *_: jnp.ones(()), quadratic, optimizer)
-  hp, problem = 0.5, jnp.ones(())
-  state = d.init(KEY, problem, hp)
+  hp, problem = 0.5, np.ones(())
+  state, step = d.init(KEY, problem, hp), jax.jit(d.step)
   want = 1.0
   for t in range(3):
-    state = d.step(KEY, state, problem, hp)
+    state = step(KEY, state, problem, hp)
     want *= 1 - 0.5 * 0.5**t
   np.testing.assert_allclose(state.params, want, rtol=1e-12, atol=0)
 
@@ -173,7 +173,7 @@ def partitioned(hp):
 # Rule and learning rate; with it and with half of it the loss falls.
 RULES = {
   'bare': (bare, 0.2),
-  'lbfgs': (lambda hp: optax.lbfgs(), 0.0),
+  # One that is no chain: in `test_lbfgs_is_optax_by_hand`.
   'lbfgs of a scale': (lambda hp: optax.chain(
     optax.scale(hp['lr']), optax.lbfgs(memory_size=3)), 1.0),
   'backtracking': (lambda hp: optax.chain(
@@ -250,7 +250,8 @@ def test_opaque_sam_takes_the_gradient_uphill():
   """L = x²/2 at x = 1, η = 1/2: ∇L(1 + 0.01) = 1.01, and x becomes 0.495."""
   d = descent(lambda *_: jnp.ones(()), quadratic, sam(True))
   problem, hp = jnp.ones(()), {'lr': 0.5}
-  got = d.step(KEY, d.init(KEY, problem, hp), problem, hp).params
+  state = d.init(KEY, problem, hp)
+  got = jax.jit(d.step)(KEY, state, problem, hp).params
   np.testing.assert_allclose(got, 1 - 0.5 * 1.01, rtol=1e-12, atol=0)
 
 
@@ -270,13 +271,13 @@ def test_a_line_search_sees_the_batch_the_noise_and_the_step():
     return x * (jnp.sum(batch) + 10 * t + toy.draw(key, (), jnp.float64))
 
   d = descent(lambda *_: 1.5, loss, rule, batch=minibatch(2))
-  problem, seen = jnp.arange(100.0), []
+  problem, seen, step = np.arange(100.0), [], jax.jit(d.step)
   state = d.init(KEY, problem, 1.0)
   for key in jax.random.split(KEY):
-    state = d.step(key, state, problem, 1.0)
-    value, again, gradient, grad = state.opt_state
+    state = step(key, state, problem, 1.0)
+    value, again, gradient, grad = map(float, state.opt_state)
     assert value == again == 1.5 * gradient == 1.5 * grad
-    seen.append(float(value))
+    seen.append(value)
   assert seen[0] != seen[1]
 
 
@@ -307,7 +308,8 @@ def test_the_noise_of_the_loss_is_not_the_draw_of_the_batch():
 
   d = descent(lambda *_: jnp.zeros(10), loss, optax.sgd, batch=batch)
   state = d.init(KEY, None, 1.0)
-  np.testing.assert_array_equal(d.step(KEY, state, None, 1.0).params, 0)
+  moved = jax.jit(d.step)(KEY, state, None, 1.0).params
+  np.testing.assert_array_equal(moved, 0)
 
 
 def test_the_loss_and_the_batch_may_ask_for_the_step():

@@ -1,5 +1,6 @@
 """Drawings and their quarter turns, against turning them."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -27,9 +28,10 @@ def turned(x):
 def test_rows_are_the_turned_drawings(turns):
   x = images()
   want = turned(x)[:turns].reshape(-1, D) / 255
-  table = jnp.asarray(drawings.as_table(x))
+  table = drawings.as_table(x)
   rows = np.random.default_rng(1).permutation(len(want)).reshape(-1, 2)
-  found = drawings.pixels(table, jnp.asarray(rows), turns, jnp.float64)
+  pixels = jax.jit(drawings.pixels, static_argnums=(2, 3))
+  found = pixels(table, rows, turns, jnp.float64)
   np.testing.assert_allclose(found, want[rows], rtol=1e-15, atol=0)
 
 
@@ -37,14 +39,18 @@ def test_rows_are_the_turned_drawings(turns):
 def test_inner_products_with_all_turns(turns):
   x = images()
   y = np.random.default_rng(2).normal(size=(7, D))
-  part = drawings.parts(jnp.asarray(x.reshape(-1, D), jnp.float64), turns)
-  found = drawings.inner(part, drawings.parts(jnp.asarray(y), turns))
+
+  @jax.jit
+  def products(x, y):
+    part = drawings.parts(x, turns)
+    found = drawings.inner(part, drawings.parts(y, turns))
+    return found, drawings.squares(part)
+
+  found, own = products(x.reshape(-1, D).astype(np.float64), y)
   want = turned(x)[:turns].astype(np.float64) @ y.T
   np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-9)
   squares = np.sum(x.reshape(-1, D).astype(np.float64) ** 2, -1)
-  np.testing.assert_allclose(
-    drawings.squares(part), squares, rtol=1e-13, atol=0
-  )
+  np.testing.assert_allclose(own, squares, rtol=1e-13, atol=0)
 
 
 def test_blocks_keep_the_order_and_fit():

@@ -19,9 +19,11 @@ References:
   Learning via RKHS Approximation and Regression", 2023.
 """
 
+import functools
 import itertools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
@@ -49,6 +51,7 @@ def cube(d: int) -> Float[np.ndarray, 'inputs d']:
   return np.array(list(itertools.product((-1.0, 1.0), repeat=d)))
 
 
+@functools.partial(jax.jit, static_argnames='d')
 def views(
   d: int, mask: Float[ArrayLike, ''], flip: Float[ArrayLike, '']
 ) -> Float[Array, 'inputs views']:
@@ -112,6 +115,7 @@ def block_views(
   return out
 
 
+@jax.jit
 def augmentation_kernel(
   p: Float[ArrayLike, 'inputs views'],
 ) -> Float[Array, 'inputs inputs']:
@@ -148,6 +152,7 @@ def degrees(d: int) -> np.ndarray:
   return np.repeat(np.arange(d + 1), [math.comb(d, s) for s in range(d + 1)])
 
 
+@functools.partial(jax.jit, static_argnames='d')
 def eigenvalues(
   d: int, mask: Float[ArrayLike, ''], flip: Float[ArrayLike, '']
 ) -> Float[Array, ' inputs']:

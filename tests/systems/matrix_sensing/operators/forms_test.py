@@ -329,11 +329,11 @@ def test_operators_are_pytrees_with_static_sizes():
 def test_gram_has_no_measurements():
   operator = make('gram', symmetric=True)
   with pytest.raises(TypeError, match=r'keeps A\*A only'):
-    operator.forward(np.eye(7))
+    operator.forward(jnp.eye(7))
   with pytest.raises(TypeError, match=r'keeps A\*A only'):
-    operator.adjoint(np.ones(50))
+    operator.adjoint(jnp.ones(50))
   with pytest.raises(TypeError, match=r'keeps A\*A only'):
-    operator.forward_factors(np.eye(7), np.eye(7))
+    operator.forward_factors(jnp.eye(7), jnp.eye(7))
 
 
 @pytest.mark.parametrize(
