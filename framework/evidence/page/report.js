@@ -9,7 +9,13 @@
   const STEP = 0.02; /* of the frame, by which an arrow moves the pointer */
   const HELP = 'arrows move the pointer, plus and minus zoom, 0 shows all';
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
-  const told = x => (x === null ? 'none' : `${x}`.replace(/-/g, '−'));
+
+  function told(x) {
+    if (x === null) return 'none';
+    const size = Math.abs(x);
+    const short = size && (size < 1e-3 || size >= 1e6) ? x.toExponential() : x;
+    return `${short}`.replace(/-/g, '−');
+  }
 
   function make(tag, name, where, properties = {}) {
     const element = document.createElement(tag);

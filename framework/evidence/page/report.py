@@ -133,7 +133,7 @@ def _wide(table: str) -> str:
 
 
 def _warnings(run: Mapping[str, Any]) -> list[str]:
-  """What a reader must know before believing the page."""
+  """Paragraphs that a reader must see before believing the page."""
   found = []
   if run.get('status', 'done') != 'done':
     found.append(f'This run is not complete: its status is {run["status"]}.')
@@ -253,7 +253,7 @@ def _seconds(value: float) -> str:
 
 
 def _plain(value: Any) -> str:
-  """What JSON can hold as words; equal members of a list are said once.
+  """Words for a value of JSON; equal members of a list are said once.
 
   >>> _plain([{'seeds': 8, 'devices': 2}, {'seeds': 8, 'devices': 2}])
   'seeds 8, devices 2'

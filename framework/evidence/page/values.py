@@ -186,7 +186,9 @@ def _legends(fig: Figure) -> list[tuple[Any, ...]]:
 
 def _name(line: Line2D, named: Sequence[tuple[Any, ...]]) -> str:
   """The name of a line: its own, or that of its like in a legend."""
-  own = _own(line.get_label()) or _own(line.get_gid() or '')
+  own = _own(line.get_label()) or plain(line.get_gid() or '')
+  if line.get_label() == '_law':  # all laws look alike
+    return own or 'law'
   look = to_hex(line.get_color()), line.get_linestyle()
   texts = {text for *known, text in named if tuple(known) == look}
   return own or (plain(texts.pop()) if len(texts) == 1 else '')
@@ -228,8 +230,8 @@ _WORDS = {
   'ge': '≥', 'approx': '≈', 'propto': '∝', 'sim': '∼', 'pm': '±', 'ell': 'ℓ',
   'sqrt': '√', 'top': 'ᵀ', 'star': '*', 'to': '→', 'sum': 'Σ', '|': '‖',
   'langle': '⟨', 'rangle': '⟩', 'in': '∈', 'neq': '≠', 'perp': '⊥',
-  'varphi': 'φ', 'varepsilon': 'ε', 'partial': '∂', 'nabla': '∇', ',': ' ',
-  'left': '', 'right': '',
+  'varphi': 'φ', 'varepsilon': 'ε', 'partial': '∂', 'nabla': '∇',
+  'left': '', 'right': '', ',': ' ', ';': ' ',
 }  # fmt: skip
 _HIGH = str.maketrans('0123456789+-−', '⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻')
 
@@ -242,7 +244,7 @@ def plain(label: str) -> str:
   """
   text = re.sub(r'\\(?:math|text|operatorname)\w*', '', label)
   text = re.sub(r'\\frac\{([^{}]*)\}\{([^{}]*)\}', r'\1/\2', text)
-  text = re.sub(r'\\([A-Za-z]+|[|,])', _symbol, text)
+  text = re.sub(r'\\([A-Za-z]+|[|,;])', _symbol, text)
   text = re.sub(
     r'\^(?:\{([-+−\d]+)\}|(\d))',
     lambda m: (m[1] or m[2]).translate(_HIGH),

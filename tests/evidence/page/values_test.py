@@ -56,9 +56,10 @@ def test_a_law_has_its_name_wherever_that_stands():
   fig, ax = figures.figure()
   ax.plot(T, T, label='data')
   figures.law(ax, T, T, r'$t^{-1}$')
+  figures.law(ax, T, 2 * T)  # not that of its like in the legend
   figures.legend(ax)
   (panel,) = read(fig)
-  assert [s['name'] for s in panel['series']] == ['data', 't⁻¹']
+  assert [s['name'] for s in panel['series']] == ['data', 't⁻¹', 'law']
 
 
 def test_cells_and_names_of_ticks():
