@@ -248,18 +248,19 @@ def evaluate(
 @functools.partial(jax.jit, static_argnums=0)
 def _values(phi: Transform, rows: Rows, g: Array, t: Array):
   """(Σ c V A, ∂V/∂k, 2 ∂V/∂t) of a segment, the last two (S, n, b)."""
-  k = jnp.einsum('nr,srb->snb', g, rows.B.astype(g.dtype))
+  # By segments, g and all: contracted at once, A and B would be transposed.
+  each = jnp.broadcast_to(g, (rows.B.shape[0], *g.shape))
+  k = jnp.einsum('snr,srb->snb', each, rows.B.astype(g.dtype))
   V, first, second = _moments(phi, rows.s[:, None], t[None], k)
   weighted = V * rows.c[:, None]
-  y = jnp.einsum('snb,sbk->nk', weighted, rows.A.astype(g.dtype))
-  return y, first, second
+  y = jnp.einsum('snb,sbk->snk', weighted, rows.A.astype(g.dtype))
+  return jnp.sum(y, 0), first, second
 
 
 @jax.jit
 def _pull(rows: Rows, g: Array, dy: Array, first: Array, second: Array):
   gamma = jnp.einsum('nk,sbk->snb', dy, rows.A.astype(g.dtype))
   gamma = gamma * rows.c[:, None]
-  # By segments first: contracted at once, B would be transposed.
   along = jnp.einsum('snb,srb->snr', gamma * first, rows.B.astype(g.dtype))
   return jnp.sum(along, 0) + jnp.sum(gamma * second, (0, 2))[:, None] * g
 

@@ -211,8 +211,11 @@ def update(
   """
   net, depth = state.net, len(state.net.layers)
   grads = gradients.clipped(phi, grads, clip, rates.clip)
-  # All reads of the store before all writes: else it is copied.
+  # All reads of the store before all writes: else it is copied. A barrier alone
+  # is forgotten on a CPU, and where a sample is is known before the derivatives
+  # that B is read for: that they are numbers is not.
   grads, net = jax.lax.optimization_barrier((grads, net))
+  lost = jnp.isnan(grads.first[0, 0])
 
   def decay(m):
     """λ, so that ηm times it is the decay that was asked for."""
@@ -240,7 +243,8 @@ def update(
       c, v = moved(rows.c, rows.v, 0.0, m)
       kept.append(rows._replace(c=c, v=v))
     c = -(jnp.asarray(rates.lr, one.dtype) * m)
-    grown = rows_lib.append(tuple(kept), state.count, row.A, row.B, c, one)
+    B = jnp.where(lost, jnp.nan, row.B)
+    grown = rows_lib.append(tuple(kept), state.count, row.A, B, c, one)
     layers.append(grown)
   n = grads.rows[0].A.shape[0]
   count = state.count + n
