@@ -25,7 +25,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from typing import Any
 
 from absl import app, flags
@@ -37,15 +36,16 @@ _PARTS = 'start', 'trace', 'compile', 'write', 'compute', 'show'
 
 def _child(name: str, workdir: str, out: str) -> None:
   """Runs one experiment here, with clocks at its seams."""
-  spent: Counter = Counter()
+  spent = dict.fromkeys(('start', 'trace', 'compile', 'write', 'run'), 0.0)
+  kept: dict[str, float] = {}
   programs = 0
 
-  def heard(event: str, seconds: float, **_: Any) -> None:
+  def heard(event: str, duration_secs: float, **_: Any) -> None:
     nonlocal programs
     if event.startswith('/jax/core/compile/'):
       compiled = 'backend_compile' in event
       programs += compiled
-      spent['compile' if compiled else 'trace'] += seconds
+      spent['compile' if compiled else 'trace'] += duration_secs
 
   import jax.monitoring
 
@@ -71,28 +71,22 @@ def _child(name: str, workdir: str, out: str) -> None:
   whole = study.Study.run
 
   def run(*args, **kwargs):
-    spent['start'] = time.process_time()
-    outside = spent['trace'] + spent['compile']  # before the run: of the start
-    spent['trace'] = spent['compile'] = 0
+    spent.update(start=time.process_time(), trace=0.0, compile=0.0)
     try:
       return whole(*args, **kwargs)
     finally:
-      spent['run'] = time.process_time() - spent['start']
-      spent['before'] = outside
-      spent['inside'] = spent['trace'] + spent['compile'] + spent['write']
-      spent['kept'] = {k: spent[k] for k in ('trace', 'compile')}
+      kept.update(spent, run=time.process_time() - spent['start'])
 
   study.Study.run = run
   sys.argv = [name, f'--workdir={workdir}']
   with contextlib.suppress(SystemExit):
     runpy.run_module(f'experiments.{name}', run_name='__main__')
   whole_time = time.process_time()
+  inside = kept['trace'] + kept['compile'] + kept['write']
   found = {
-    'start': spent['start'],
-    **spent['kept'],
-    'write': spent['write'],
-    'compute': max(0.0, spent['run'] - spent['inside']),
-    'show': whole_time - spent['start'] - spent['run'],
+    **kept,
+    'compute': max(0.0, kept['run'] - inside),
+    'show': whole_time - kept['start'] - kept['run'],
     'programs': programs,
     'all': whole_time,
   }

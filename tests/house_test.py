@@ -328,3 +328,11 @@ def test_closeness_is_said_by_two_numbers():
       if name == 'assert_allclose' and not both:
         vague.append(f'{path.relative_to(ROOT)}:{node.lineno}')
   assert not vague
+
+
+def test_what_is_called_slow_is_a_test():
+  for line in (ROOT / 'tests/slow.txt').read_text().splitlines():
+    file, _, name = line.partition('::')
+    path, name = ROOT / file, name.partition('[')[0].rpartition('.')[2]
+    assert path.exists(), f'slow.txt: {line}: no such file'
+    assert f' {name}(' in path.read_text(), f'slow.txt: {line}: no such test'

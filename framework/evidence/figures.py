@@ -38,7 +38,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
-from framework.evidence.labels import GAP, layout, pixels, room
+from framework.evidence.labels import GAP, along, layout, pixels, room
 from framework.run.workdir import write_bytes
 
 __all__ = [
@@ -288,7 +288,7 @@ def _label_beside(ax: Axes, line: Line2D, label: str) -> bool:
   text.set(zorder=_Z_LAW + 1, path_effects=[_HALO])
   size = np.array(text.get_window_extent().size)
   text.remove()
-  free, gap, spots = room(ax), pixels(ax, GAP), _along(ax, line)
+  free, gap, spots = room(ax), pixels(ax, GAP), along(ax, line)
   from_middle = np.argsort(np.abs(np.arange(len(spots)) - len(spots) / 2))
   for spot in spots[from_middle]:
     for sx, sy in ((1, 1), (-1, -1), (-1, 1), (1, -1), (0, 1), (0, -1)):
@@ -303,20 +303,6 @@ def _label_beside(ax: Axes, line: Line2D, label: str) -> bool:
         ax.add_artist(text)
         return True
   return False
-
-
-def _along(ax: Axes, line: Line2D) -> Float[np.ndarray, 'spots 2']:
-  """Pixels on the visible part of a line, evenly spaced."""
-  path = ax.transData.transform(line.get_xydata())
-  path = path[np.isfinite(path).all(axis=1)]
-  if not len(path):
-    return path
-  steps = np.hypot(*np.diff(path, axis=0).T)
-  length = np.concatenate([[0.0], np.cumsum(steps)])
-  at = np.linspace(0, length[-1], 400)
-  spots = np.stack([np.interp(at, length, column) for column in path.T], 1)
-  spots = spots[((spots >= ax.bbox.min) & (spots <= ax.bbox.max)).all(axis=1)]
-  return spots[:: max(1, len(spots) // 25)]
 
 
 @style()

@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
-__all__ = ['GAP', 'layout', 'pixels', 'room']
+__all__ = ['GAP', 'along', 'layout', 'pixels', 'room']
 
 GAP = 3.0  # points between a label and what it must not touch
 
@@ -27,6 +28,20 @@ def layout(ax: Axes) -> None:
 def pixels(ax: Axes, points: float) -> float:
   """Points as pixels of the figure."""
   return points * ax.figure.canvas.figure.dpi / 72
+
+
+def along(ax: Axes, line: Line2D) -> Float[np.ndarray, 'spots 2']:
+  """Pixels on the visible part of a line, evenly spaced."""
+  path = ax.transData.transform(line.get_xydata())
+  path = path[np.isfinite(path).all(axis=1)]
+  if not len(path):
+    return path
+  steps = np.hypot(*np.diff(path, axis=0).T)
+  length = np.concatenate([[0.0], np.cumsum(steps)])
+  at = np.linspace(0, length[-1], 400)
+  spots = np.stack([np.interp(at, length, column) for column in path.T], 1)
+  spots = spots[((spots >= ax.bbox.min) & (spots <= ax.bbox.max)).all(axis=1)]
+  return spots[:: max(1, len(spots) // 25)]
 
 
 def room(ax: Axes) -> Callable[[Bbox], bool]:

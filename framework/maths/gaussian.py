@@ -186,7 +186,7 @@ def _at_most_one(q: _Moments) -> _Moments:
 
 
 class _Parts(NamedTuple):
-  """What V of erf and gelu is made of, α = 1 + s, β = 1 + t."""
+  """The parts of V of erf and gelu, α = 1 + s, β = 1 + t."""
 
   a: Array  # √α
   b: Array  # √β

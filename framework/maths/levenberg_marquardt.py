@@ -222,16 +222,16 @@ def minimise(
 
   def go(carry):
     state, seen, t = carry
-    after = _advance(residual, state, seen)
+    after: Any = _advance(residual, state, seen)
     on = _going(state, tolerance)
     if on.ndim:  # others are still on their way
       before = state, seen
       after = jax.tree.map(lambda a, b: _where(on, a, b), after, before)
     return *after, t + 1
 
-  first = begin(residual, start), _jacobian(residual, start), jnp.int32(0)
-  end = jax.lax.while_loop(going, go, first)
-  return end[0], end[2]
+  first: Any = begin(residual, start), _jacobian(residual, start), jnp.int32(0)
+  state, _, t = jax.lax.while_loop(going, go, first)
+  return state, t
 
 
 def covariance(

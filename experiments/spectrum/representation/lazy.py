@@ -1,4 +1,4 @@
-"""What features are worth: networks against the best their NTK could do.
+"""The worth of features: networks against the best their NTK could do.
 
 The target is a staircase on the cube {±1}^d, (x_1 + x_1x_2 + x_1x_2x_3)/√3. A
 kernel that looks at the distance alone learns a degree when it has as many

@@ -101,7 +101,7 @@ def bound(
   for slope, layer, g in zip(upper, net.layers, seen.g, strict=True):
     parts = [p._replace(A=abs(p.A), c=abs(p.c)) for p in layer]
     P = _length(evaluate(phi, tuple(parts), g)[0])
-    Q = _length(g) / 2 * root(sum(_square(p) for p in layer))
+    Q = _length(g) / 2 * root(jnp.asarray(sum(_square(p) for p in layer)))
     filled = sum(jnp.count_nonzero(p.c) for p in layer)
     M = jnp.asarray(filled, error.dtype)
     own = (2 * r + 16) ** 0.5 * eps + 2**0.5 * coarse
