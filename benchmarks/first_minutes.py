@@ -1,4 +1,4 @@
-"""What a user waits for: each default from nothing, and a second time.
+"""Waiting times of a user: each default from nothing, and a second time.
 
     python -m benchmarks.first_minutes [--only=matrix_sensing,spectrum]
 
