@@ -52,7 +52,6 @@ WHAT = {
   'experiments/xor_grokking': 3,
   'framework': 3,
   'framework/config': 5,
-  'framework/evidence': 2,
   'framework/launch': 6,
   'framework/optimizers': 2,
   'framework/run': 7,

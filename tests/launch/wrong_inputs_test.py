@@ -25,8 +25,9 @@ TABLE = [
 
 
 @pytest.fixture(autouse=True)
-def precision():
-  """The launcher sets that of its process."""
+def process(monkeypatch):
+  """The launcher sets the precision and the data folder of its process."""
+  monkeypatch.setenv('TRAINING_DYNAMICS_DATA', '')  # and restores it
   yield
   jax.config.update('jax_enable_x64', True)
 
