@@ -32,7 +32,7 @@ def execute(source: pathlib.Path, store: pathlib.Path) -> Any:
   kept = _kept(source, store)
   if kept.exists():
     return nbformat.read(kept, as_version=4)
-  notebook = jupytext.read(source, fmt='py:percent')
+  notebook: Any = jupytext.read(source, fmt='py:percent')
   notebook.metadata['kernelspec'] = {'name': 'python3', 'display_name': 'P'}
   nbclient.NotebookClient(notebook, timeout=600).execute()
   store.mkdir(parents=True, exist_ok=True)

@@ -36,9 +36,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
-from matplotlib.transforms import Bbox, ScaledTranslation
+from matplotlib.transforms import ScaledTranslation
 
-from framework.evidence.labels import GAP, along, layout, pixels, room
+from framework.evidence.labels import beside, layout, release, reserve, room
 from framework.run.workdir import write_bytes
 
 __all__ = [
@@ -125,7 +125,9 @@ def figure(
   if not 0 < height < 50:
     raise ValueError(f'height is {height}, expected inches in (0, 50)')
   fig = Figure(figsize=(WIDTHS[width], height), layout='constrained')
-  return fig, fig.subplots(nrows, ncols, sharex=sharex, sharey=sharey, **kwargs)
+  axes = fig.subplots(nrows, ncols, sharex=sharex, sharey=sharey, **kwargs)
+  reserve(fig, bool(sharex), bool(sharey))
+  return fig, axes
 
 
 def palette(
@@ -276,33 +278,11 @@ def law(
   (line,) = ax.plot(t, y, **look, zorder=_Z_LAW, label='_law')
   line.set_path_effects([_HALO])  # black can be seen on dark cells, too
   line.set_gid(label)  # its name, wherever that stands
-  if label and not _label_beside(ax, line, label):
+  if label and not beside(
+    ax, line, label, zorder=_Z_LAW + 1, path_effects=[_HALO]
+  ):
     line.set_label(label)
   return line
-
-
-def _label_beside(ax: Axes, line: Line2D, label: str) -> bool:
-  """Puts a label next to a line; says whether there was room."""
-  layout(ax)
-  text = ax.annotate(label, (0, 0), (0, 0), textcoords='offset points')
-  text.set(zorder=_Z_LAW + 1, path_effects=[_HALO])
-  size = np.array(text.get_window_extent().size)
-  text.remove()
-  free, gap, spots = room(ax), pixels(ax, GAP), along(ax, line)
-  from_middle = np.argsort(np.abs(np.arange(len(spots)) - len(spots) / 2))
-  for spot in spots[from_middle]:
-    for sx, sy in ((1, 1), (-1, -1), (-1, 1), (1, -1), (0, 1), (0, -1)):
-      centre = spot + np.array([sx, sy]) * (size / 2 + gap)
-      if free(Bbox([centre - size / 2, centre + size / 2])):
-        text.xy = tuple(ax.transData.inverted().transform(spot))
-        text.set(
-          position=(sx * GAP, sy * GAP),
-          ha={1: 'left', 0: 'center', -1: 'right'}[sx],
-          va={1: 'bottom', -1: 'top'}[sy],
-        )
-        ax.add_artist(text)
-        return True
-  return False
 
 
 @style()
@@ -474,6 +454,7 @@ def save(fig: Figure, path: epath.PathLike) -> list[epath.Path]:
     The two paths, PNG first.
   """
   path = epath.Path(path)
+  release(fig)
   contents = {}
   engine = fig.get_layout_engine()
   with style():

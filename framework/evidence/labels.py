@@ -1,18 +1,45 @@
 """Where in a plot there is room for a label or a legend."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
-__all__ = ['GAP', 'along', 'layout', 'pixels', 'room']
+__all__ = [
+  'beside',
+  'layout',
+  'release',
+  'reserve',
+  'room',
+]
 
+_NAMELESS = ' '
 GAP = 3.0  # points between a label and what it must not touch
+
+
+def reserve(fig: Figure, sharex: bool, sharey: bool) -> None:
+  """Room for names of axes that come when labels have their places."""
+  for ax in fig.axes:
+    place: Any = ax.get_subplotspec()
+    if place.is_last_row() or not sharex:
+      ax.set_xlabel(_NAMELESS)
+    if place.is_first_col() or not sharey:
+      ax.set_ylabel(_NAMELESS)
+
+
+def release(fig: Figure) -> None:
+  """Gives back the room of names that did not come."""
+  for ax in fig.axes:
+    for name in (ax.xaxis.label, ax.yaxis.label):
+      if name.get_text() == _NAMELESS:
+        name.set_text('')
 
 
 def layout(ax: Axes) -> None:
@@ -30,7 +57,7 @@ def pixels(ax: Axes, points: float) -> float:
   return points * ax.figure.canvas.figure.dpi / 72
 
 
-def along(ax: Axes, line: Line2D) -> Float[np.ndarray, 'spots 2']:
+def _along(ax: Axes, line: Line2D) -> Float[np.ndarray, 'spots 2']:
   """Pixels on the visible part of a line, evenly spaced."""
   path = ax.transData.transform(line.get_xydata())
   path = path[np.isfinite(path).all(axis=1)]
@@ -108,3 +135,30 @@ def _cross(segments: Float[np.ndarray, 'segments 2 2'], box: Bbox) -> bool:
   beside = np.abs(middle[:, 0] * along[:, 1] - middle[:, 1] * along[:, 0])
   near = (np.abs(middle) <= half + reach).all(axis=1)
   return bool((near & (beside <= reach @ half[::-1])).any())
+
+
+def beside(ax: Axes, line: Line2D, label: str, **look: Any) -> bool:
+  """Puts a label next to a line; says whether there was room."""
+  layout(ax)
+  # Outside log axes, where (0, 0) is, it would be clipped and have no size.
+  text = ax.annotate(
+    label, (0, 0), (0, 0), textcoords='offset points', annotation_clip=False
+  )
+  text.set(**look)
+  size = np.array(text.get_window_extent().size)
+  text.remove()
+  free, gap, spots = room(ax), pixels(ax, GAP), _along(ax, line)
+  from_middle = np.argsort(np.abs(np.arange(len(spots)) - len(spots) / 2))
+  for spot in spots[from_middle]:
+    for sx, sy in ((1, 1), (-1, -1), (-1, 1), (1, -1), (0, 1), (0, -1)):
+      centre = spot + np.array([sx, sy]) * (size / 2 + gap)
+      if free(Bbox([centre - size / 2, centre + size / 2])):
+        text.xy = tuple(ax.transData.inverted().transform(spot))
+        text.set(
+          position=(sx * GAP, sy * GAP),
+          ha={1: 'left', 0: 'center', -1: 'right'}[sx],
+          va={1: 'bottom', -1: 'top'}[sy],
+        )
+        ax.add_artist(text)
+        return True
+  return False
