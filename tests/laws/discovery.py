@@ -1,6 +1,7 @@
 """Finds the builders of Systems and the entries of the laws."""
 
 import ast
+import functools
 import importlib
 import pathlib
 from collections.abc import Callable
@@ -15,6 +16,7 @@ SYSTEMS = ROOT / 'framework' / 'systems'
 ENTRIES = pathlib.Path(__file__).parent / 'entries'
 
 
+@functools.cache
 def functions(file: pathlib.Path) -> dict[str, str]:
   """The public functions of a module, and what they are annotated to return."""
   return {

@@ -70,6 +70,7 @@ ENTRIES = [
     final_args=((3, 12),),
     differentiable=('eta', 'init_scale', 'epsilon'),
     looser=10.0,
+    slow=True,
   ),
   Entry(
     'next token',
@@ -87,6 +88,7 @@ ENTRIES = [
     prompt.Hp(epsilon=0.1, p0=0.3),
     differentiable=('eta', 'epsilon'),
     looser=10.0,
+    slow=True,
   ),
   Entry(
     'prompt, joint',
@@ -97,7 +99,7 @@ ENTRIES = [
     looser=10.0,
     slow=True,
   ),
-  path('frobenius'),
+  path('frobenius', slow=True),
   path('nuclear', slow=True),
   Entry(
     'separation',

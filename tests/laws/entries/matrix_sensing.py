@@ -97,6 +97,7 @@ ENTRIES = [
     optimizer=sensing.optimizers.balanced,
     alpha=0.7,
     trigger=0.8,
+    slow=True,
   ),
   entry('population', ('eta', 'alpha', 'kappa'), slow=True),
   entry(
@@ -111,6 +112,7 @@ ENTRIES = [
     robust,
     RobustHp(),
     final=lambda structure: sensing.final,
+    slow=True,
   ),
   Entry(
     'deep',

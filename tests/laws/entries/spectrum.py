@@ -43,6 +43,7 @@ ENTRIES = [
     other=ridge.Hp(n=4, k=0, ridge=0.3),
     differentiable=('ridge', 'noise', 'alpha', 'beta'),
     looser=100.0,
+    slow=True,
   ),
   Entry(
     'ridge, tuned',
@@ -66,6 +67,7 @@ ENTRIES = [
     small(sgd.Structure, modes=5, rows_max=4, batch=2),
     sgd.Hp(width=4, rows=3, decay=0.1),
     differentiable=('eta', 'noise', 'decay', 'alpha', 'beta'),
+    slow=True,
   ),
   Entry(
     'contrastive',
@@ -87,6 +89,7 @@ ENTRIES = [
     features.Hp(ridge=0.01),
     differentiable=('bandwidth', 'frequency', 'ridge'),
     looser=100.0,
+    slow=True,
   ),
   Entry(
     'inductive bias',
@@ -95,6 +98,7 @@ ENTRIES = [
     inductive_bias.Hp(d=2, eps=0.3, jitter=1e-2),
     other=inductive_bias.Hp(d=3, eps=0.2, length=1.5, jitter=2e-2),
     looser=1e5,
+    slow=True,
   ),
   Entry(
     'inductive bias, networks',
@@ -126,6 +130,7 @@ ENTRIES = [
     small(pretraining.MixtureStructure, d=3, m=12, n=4),
     pretraining.MixtureHp(),
     looser=100.0,
+    slow=True,
   ),
   Entry(
     'ridge, parts of data',
