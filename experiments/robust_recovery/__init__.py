@@ -7,7 +7,7 @@ Recovery: Small Initialization, Noisy Measurements, and Over-parameterization",
 
 from configs.robust_recovery import VARIANTS
 from experiments.robust_recovery.dynamics import deep, incremental, sgd
-from experiments.robust_recovery.pictures import completion, own_data
+from experiments.robust_recovery.images import completion, own_data
 from experiments.robust_recovery.recovery import (
   alpha_floor,
   noise,

@@ -8,7 +8,7 @@ import pytest
 
 from configs.robust_recovery import get_config
 from experiments.robust_recovery import EXPERIMENT
-from experiments.robust_recovery.pictures import data, runs
+from experiments.robust_recovery.images import data, runs
 from framework import config as config_lib
 from framework import linspaced, rollout
 from framework.config import ConfigError

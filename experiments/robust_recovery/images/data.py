@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs.robust_recovery import Picture as Config
-from experiments.robust_recovery.pictures import rows as rows_lib
+from experiments.robust_recovery.images import rows as rows_lib
 from framework.config import ConfigError, Problem
 from framework.systems import matrix_sensing as ms
 from framework.systems.matrix_sensing import operators

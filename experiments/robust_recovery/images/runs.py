@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from xarray import Dataset
 
 from configs.robust_recovery import Picture as Config
-from experiments.robust_recovery.pictures.data import (
+from experiments.robust_recovery.images.data import (
   Data,
   explained,
   load,

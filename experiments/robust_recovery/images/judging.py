@@ -7,8 +7,8 @@ import numpy as np
 from xarray import Dataset
 
 from configs.robust_recovery import Picture as Config
-from experiments.robust_recovery.pictures.data import Data, load
-from experiments.robust_recovery.pictures.runs import (
+from experiments.robust_recovery.images.data import Data, load
+from experiments.robust_recovery.images.runs import (
   Recovered,
   mse,
   psnr,

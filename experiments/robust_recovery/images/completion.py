@@ -4,8 +4,8 @@ import numpy as np
 from xarray import Dataset
 
 from configs.robust_recovery import Picture as Config
-from experiments.robust_recovery.pictures import judging, runs
-from experiments.robust_recovery.pictures.data import load
+from experiments.robust_recovery.images import judging, runs
+from experiments.robust_recovery.images.data import load
 from framework.evidence.claims import Claim, at_least
 from framework.evidence.gates import Gate, gate
 from framework.launch import Figures, Variant
