@@ -150,18 +150,9 @@ def _cosine(s: _Moments, t: _Moments, k: _Moments) -> tuple[Array, ...]:
   return jnp.where(there, a, 0), jnp.where(there, b, 0), q
 
 
-@jax.custom_jvp
 def _relu_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   a, b, q = _cosine(s, t, k)
   return a * b * (arc(q) / (2 * jnp.pi))
-
-
-@_relu_v.defjvp
-def _(primals, tangents):
-  s, t, k = primals
-  ds, dt, dk = tangents
-  slope = _relu_slope(s, t, k) * ds + _relu_slope(t, s, k) * dt
-  return _relu_v(s, t, k), slope + _relu_v_dot(s, t, k) * dk
 
 
 def _relu_slope(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
@@ -218,19 +209,15 @@ def _parts(s: _Moments, t: _Moments, k: _Moments) -> _Parts:
   return _Parts(a, b, x, y, v, rho, rest, jnp.sqrt(x + y * u + rest))
 
 
-@jax.custom_jvp
 def _erf_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   p = _parts(2 * s, 2 * t, 2 * k)
   return 2 / jnp.pi * jnp.arctan2(p.rho, p.c)
 
 
-@_erf_v.defjvp
-def _(primals, tangents):
-  s, t, k = primals
-  ds, dt, dk = tangents
+def _erf_slope(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
+  """∂V/∂s = −2ρ/πcα, α = 1 + 2s."""
   p = _parts(2 * s, 2 * t, 2 * k)
-  slope = -2 / jnp.pi * (p.rho / p.c) * (p.x * ds + p.y * dt)
-  return _erf_v(s, t, k), slope + _erf_v_dot(s, t, k) * dk
+  return -2 / jnp.pi * (p.rho / p.c) * p.x
 
 
 def _erf_v_dot(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
@@ -254,7 +241,6 @@ def _gelu_angle(parts: _Parts) -> Array:
   return jnp.arctan2(parts.c, -parts.rho) / (2 * jnp.pi)
 
 
-@jax.custom_jvp
 def _gelu_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   r"""E uΦ(u) vΦ(v), from Φ(u) = P(Z <= u) by Stein's lemma.
 
@@ -264,14 +250,6 @@ def _gelu_v(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
   p = _parts(s, t, k)
   N = p.rest + p.rho**2 * (p.x + p.y)
   return k * _gelu_angle(p) + p.a * (p.b * (N / p.c)) / (2 * jnp.pi)
-
-
-@_gelu_v.defjvp
-def _(primals, tangents):
-  s, t, k = primals
-  ds, dt, dk = tangents
-  slope = _gelu_slope(s, t, k) * ds + _gelu_slope(t, s, k) * dt
-  return _gelu_v(s, t, k), slope + _gelu_v_dot(s, t, k) * dk
 
 
 def _gelu_slope(s: _Moments, t: _Moments, k: _Moments) -> _Moments:
@@ -331,6 +309,27 @@ def own(
   return Transform(name, phi or missing, V, V_dot, homogeneous)
 
 
+def _with_slopes(
+  V: Callable[..., Array],
+  slope: Callable[..., Array],
+  V_dot: Callable[..., Array],
+) -> Callable[..., Array]:
+  """V with its derivatives in closed form: ∂V/∂s = slope, ∂V/∂k = V̇.
+
+  V is symmetric: ∂V/∂t is the slope with s and t exchanged.
+  """
+  found = jax.custom_jvp(V)
+
+  @found.defjvp
+  def _(primals, tangents):
+    s, t, k = primals
+    ds, dt, dk = tangents
+    apart = slope(s, t, k) * ds + slope(t, s, k) * dt
+    return found(s, t, k), apart + V_dot(s, t, k) * dk
+
+  return found
+
+
 def _jitted(
   name: str,
   phi: Callable[[Array], Array],
@@ -345,8 +344,19 @@ def _jitted(
 TRANSFORMS: dict[str, Transform] = {
   t.name: t
   for t in (
-    _jitted('relu', jax.nn.relu, _relu_v, _relu_v_dot, True),
-    _jitted('erf', jax.scipy.special.erf, _erf_v, _erf_v_dot),
+    _jitted(
+      'relu',
+      jax.nn.relu,
+      _with_slopes(_relu_v, _relu_slope, _relu_v_dot),
+      _relu_v_dot,
+      True,
+    ),
+    _jitted(
+      'erf',
+      jax.scipy.special.erf,
+      _with_slopes(_erf_v, _erf_slope, _erf_v_dot),
+      _erf_v_dot,
+    ),
     _jitted('sin', jnp.sin, _sin_v, _sin_v_dot),
     _jitted(
       'exp',
@@ -361,7 +371,12 @@ TRANSFORMS: dict[str, Transform] = {
       lambda s, t, k: jnp.ones_like(s + t + k),
       True,
     ),
-    _jitted('gelu', _gelu, _gelu_v, _gelu_v_dot),
+    _jitted(
+      'gelu',
+      _gelu,
+      _with_slopes(_gelu_v, _gelu_slope, _gelu_v_dot),
+      _gelu_v_dot,
+    ),
     _jitted(
       'gelu_tanh',
       _gelu_tanh,

@@ -157,7 +157,7 @@ def _price(lanes: Lanes, can: Gate, recovered: np.ndarray) -> Claim:
     samples=np.full(lanes.size, exponent),
     derivation='half of the spacing of the grid in m, √1.4, over a fall of '
     '1 − p by about two',
-    kind='theorem',
+    kind='paper',
     headline=True,
   )
 
