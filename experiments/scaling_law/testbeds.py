@@ -290,7 +290,8 @@ def figures(config: Fit, ds: Dataset) -> Figures:
       right.plot(place, heights, mark, color='black', label=what)
     right.set(yscale='log', ylabel='relative error beyond')
     right.set_xlim(-0.5, len(names) - 0.5)
-    right.set_xticks(place, [n.replace('_', '\n') for n in names])
+    shown = [fits.FORMS[n].name.replace(', ', ',\n') for n in names]
+    right.set_xticks(place, [n.replace(' ', '\n', 1) for n in shown])
     plotting.legend(right)
   made = {}
   if own.testbed == 'random_features':
