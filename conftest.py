@@ -74,8 +74,9 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
   """Marks the slow ones, and leaves out nine tenths of all where asked to.
 
-  `tests/slow.txt` names those that take more than 1.5 s, mostly of compiling,
-  where the suite has a cheaper test of the same code.
+  `tests/slow.txt` names those that take more than 1.5 s, mostly of compiling:
+  where the suite has a cheaper test of the same code, and examples of
+  docstrings. The one of `docs/extending.md` CI runs with every commit.
   """
   slow = set(_SLOW.read_text().splitlines())
   for item in items:

@@ -162,13 +162,13 @@ def _chance(c: Train, ds: 'Dataset', text: str) -> list[Claim]:
     at_most(
       f'chance{text}',
       '|test accuracy of the best kernel less ½|, in every seed',
-      'Wei, Lee, Liu, Ma 2019, theorem 2.1: kernels need n ~ d² on XOR',
+      'Wei, Lee, Liu, Ma 2019: the NTK needs n = Ω(d²) where nets need O(d)',
       0.1 + scatter(c),
       np.abs(best - 0.5) * _still(c, ds),
       each=True,
       derivation='0 as n/d² goes to 0, and a tenth for what is left at μ⁴n/d² '
       '<= 1/4; two standard errors of the test points',
-      kind='theorem',
+      kind='paper',
       headline=True,
     )
   ]
