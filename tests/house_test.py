@@ -331,7 +331,9 @@ def test_closeness_is_said_by_two_numbers():
 
 def test_what_is_called_slow_is_a_test():
   for line in (ROOT / 'tests/slow.txt').read_text().splitlines():
-    file, _, name = line.partition('::')
-    path, name = ROOT / file, name.partition('[')[0].rpartition('.')[2]
+    file, _, name = line.partition('[')[0].partition('::')
+    path, name = ROOT / file, re.split(r'::|\.', name)[-1]
     assert path.exists(), f'slow.txt: {line}: no such file'
-    assert f' {name}(' in path.read_text(), f'slow.txt: {line}: no such test'
+    # The examples of a package are called as the package.
+    called = '>>> ' if name == path.parent.name else f' {name}('
+    assert called in path.read_text(), f'slow.txt: {line}: no such test'

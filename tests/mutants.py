@@ -205,7 +205,7 @@ def tests_of(path: pathlib.Path) -> list[list[str]]:
   own = mirror.with_name(mirror.name + '_test.py')
   near += [own] if own.exists() else []
   tries.append([str(p) for p in near])
-  tries += [[str(own), '-m', 'slow']] if own.exists() else []
+  tries += [[*map(str, near), '-m', 'slow']] if near else []
   folder = mirror.parent
   around = sorted(t for t in folder.rglob('*_test.py') if t != own)
   tries += [[str(t)] for t in around]
