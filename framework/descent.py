@@ -87,10 +87,11 @@ def descent(
     batch: (key, problem, hp) -> batch, with a key of its own for every step, so
       that the batch is a function of (seed, step); may ask for `t`. Full batch
       when None.
-    value_and_grad: Same arguments as `loss` -> (L, ∇L), where a closed form is
-      better than differentiating; then `loss` may be None.
+    value_and_grad: Same arguments as `loss` -> (L, ∇L), or ((L, aux), ∇L) as
+      `jax.value_and_grad` has it, where a closed form is better than
+      differentiating; then `loss` may be None.
     extra_args: (value, problem, hp) -> further extra arguments for the rule;
-      may ask for `params`.
+      may ask for `params` and, where there is one, for `aux`.
 
   Returns:
     A `Descent`, to be put into `System(sample, *descent(...), observe)`. Its
@@ -136,7 +137,7 @@ def descent(
       offered['key'] = jax.random.fold_in(key, _NOISE)
 
     def value_of(out: Any) -> Float[Array, '']:
-      return out[0] if carries else out
+      return out[0] if isinstance(out, tuple) else out
 
     def grads_of(params: PyTree) -> tuple[Any, PyTree]:
       return offer(value_and_grad, offered)(params, seen, hp)
@@ -159,6 +160,8 @@ def descent(
     }
     if extra_args is not None:
       asked = {'params': state.params}
+      if isinstance(out, tuple):
+        asked['aux'] = out[1]
       extra |= offer(extra_args, asked)(value, problem, hp)
     update = offer(rule(hp).update, extra, open_to_all=True)
     updates, opt_state = update(grads, state.opt_state, state.params)

@@ -114,6 +114,32 @@ def test_rules_are_given_the_loss_and_what_else_they_need():
   assert state.opt_state == (9.5, 2.0)
 
 
+def test_rules_are_given_what_a_closed_form_computes_beside_the_loss():
+  def value_and_grad(params, problem, hp):
+    residuals = params - problem
+    return (0.5 * jnp.sum(residuals**2), residuals), residuals
+
+  def rule(hp):
+    def update(grads, state, params=None, *, value, largest, **extra):
+      return jax.tree.map(lambda g: -hp * g, grads), (value, largest)
+
+    return optax.GradientTransformationExtraArgs(
+      lambda params: (jnp.zeros(()), jnp.zeros(())), update
+    )
+
+  d = descent(
+    lambda *_: jnp.array([1.0, 3.0]),
+    None,
+    rule,
+    value_and_grad=value_and_grad,
+    extra_args=lambda value, problem, hp, aux: {'largest': jnp.max(aux)},
+  )
+  problem, hp = jnp.array([2.0, 1.0]), 0.5
+  state = d.step(KEY, d.init(KEY, problem, hp), problem, hp)
+  assert state.opt_state == (2.5, 2.0)
+  np.testing.assert_array_equal(state.params, [1.5, 2.0])
+
+
 def regression(rule, batch=None) -> System:
   """Two layers of tanh units: matrices and vectors, three of the first."""
 

@@ -23,6 +23,7 @@ __all__ = [
   'Problem',
   'Slope',
   'huber',
+  'in_units',
   'least_squares',
   'mean_residual',
   'measured',
@@ -57,6 +58,7 @@ class Slope(NamedTuple):
   F: Float[Array, 'n1 k']  # D G
   G: Float[Array, 'n2 k']  # Dᵀ F
   weights: Float[Array, ' m'] | None = None  # ∇ρ(z), where z is formed
+  residuals: Float[Array, ' m'] | None = None  # z, if the loss forms it
 
 
 Loss: TypeAlias = Callable[[Problem, Array, Array], Slope]
@@ -87,7 +89,11 @@ def unit_residuals(
   problem: Problem, F: Float[Array, 'n1 k'], G: Float[Array, 'n2 k']
 ) -> Float[Array, ' m']:
   """E = √m z, NaN for a measurement that is not used."""
-  z = residuals(problem, F, G)
+  return in_units(problem, residuals(problem, F, G))
+
+
+def in_units(problem: Problem, z: Float[Array, ' m']) -> Float[Array, ' m']:
+  """The `unit_residuals` of residuals z."""
   e = jnp.sqrt(jnp.asarray(z.size, z.dtype)) * z
   return e if problem.used is None else jnp.where(problem.used, e, jnp.nan)
 
@@ -117,7 +123,7 @@ def least_squares(
   if problem.y is not None or problem.used is not None:
     z = residuals(problem, F, G)
     DG, DtF = problem.operator.adjoint_products(z, F, G)
-    return Slope(jnp.vdot(z, z) / 2, DG, DtF, z)
+    return Slope(jnp.vdot(z, z) / 2, DG, DtF, z, z)
   energy, DG, DtF = problem.operator.residual(F, G, problem.truth)
   Q, noise = problem.noise_adjoint, problem.noise_energy
   if Q is not None and noise is not None:  # y = A(M) + s, Q = A*(s)
@@ -152,7 +158,7 @@ def residual_loss(rho: Callable[[Array], Array]) -> Loss:
     z = residuals(problem, F, G)
     value, weights = jax.value_and_grad(rho)(z)
     DG, DtF = problem.operator.adjoint_products(weights, F, G)
-    return Slope(value, DG, DtF, weights)
+    return Slope(value, DG, DtF, weights, z)
 
   return loss
 
@@ -178,7 +184,7 @@ def mean_residual(rho: Callable[[Array], Array]) -> Loss:
     if used is not None:  # whatever ρ'(0) is
       weights = jnp.where(used, weights, 0)
     DG, DtF = problem.operator.adjoint_products(weights, F, G)
-    return Slope(value, DG, DtF, weights)
+    return Slope(value, DG, DtF, weights, z)
 
   return loss
 

@@ -45,8 +45,10 @@ from framework.systems.matrix_sensing.observations import factors
 from framework.systems.matrix_sensing.problem import (
   Loss,
   Problem,
+  Slope,
+  in_units,
   least_squares,
-  unit_residuals,
+  residuals,
 )
 
 __all__ = ['Hp', 'Structure', 'system', 'value_and_grad']
@@ -177,7 +179,7 @@ def system(structure: Structure) -> System:
   True
   """
 
-  def offered(value, problem, hp, params) -> dict[str, Array]:
+  def offered(value, problem, hp, params, aux) -> dict[str, Array]:
     del hp
     times = 4 if structure.symmetric else 2
     extra = {'relative_loss': times * value / problem.y_energy}
@@ -185,12 +187,14 @@ def system(structure: Structure) -> System:
       extra['sigma_r'] = problem.truth.s[-1]
     if structure.loss is not least_squares:
       # The compiler drops what the rule does not take.
-      extra |= _of_residuals(structure, problem, params)
+      extra |= _of_residuals(structure, problem, params, aux)
     return extra
 
   def loss(params, problem, hp=None):
     del hp
-    return value_and_grad(params, problem, structure.loss)
+    slope = structure.loss(problem, *factors(params))
+    value, grads = _of_params(slope, params)
+    return (value, slope), grads
 
   gd = descent(
     lambda key, problem, hp: _start(structure, key, problem, hp),
@@ -206,7 +210,7 @@ def system(structure: Structure) -> System:
     return _sample(structure, key, hp, data)
 
   def observe(state, problem, hp):
-    value, _ = loss(state.params, problem, hp)
+    (value, _), _ = loss(state.params, problem, hp)
     seen = observations.observe(state, problem, value)
     if structure.loss is not least_squares:
       seen |= observations.of_residuals(state, problem)
@@ -223,14 +227,18 @@ def _rule(optimizer: Any, hp: Any) -> optax.GradientTransformation:
 
 
 def _of_residuals(
-  structure: Structure, problem: Problem, params: dict[str, Array]
+  structure: Structure,
+  problem: Problem,
+  params: dict[str, Array],
+  slope: Slope,
 ) -> dict[str, Array]:
   """Extra arguments for rules of the sub-gradient method."""
-  F, G = factors(params)
-  weights = structure.loss(problem, F, G).weights
-  extra = {'residuals': unit_residuals(problem, F, G)}
-  if weights is not None:
-    D = problem.operator.adjoint(weights)
+  z = slope.residuals
+  if z is None:
+    z = residuals(problem, *factors(params))
+  extra = {'residuals': in_units(problem, z)}
+  if slope.weights is not None:
+    D = problem.operator.adjoint(slope.weights)
     extra['slope'] = jnp.sqrt(jnp.sum(D**2))
   if problem.truth is not None:
     U, s, V = problem.truth
@@ -331,7 +339,12 @@ def value_and_grad(
   Returns:
     (L, gradient with the structure of params).
   """
-  value, DG, DtF, _ = loss(problem, *factors(params))
+  return _of_params(loss(problem, *factors(params)), params)
+
+
+def _of_params(
+  slope: Slope, params: dict[str, Array]
+) -> tuple[Float[Array, ''], dict[str, Array]]:
   if 'X' in params:
-    return value / 2, {'X': (DG + DtF) / 2}
-  return value, {'F': DG, 'G': DtF}
+    return slope.value / 2, {'X': (slope.F + slope.G) / 2}
+  return slope.value, {'F': slope.F, 'G': slope.G}

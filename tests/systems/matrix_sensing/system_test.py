@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from framework.optimizers import tracked_quantile
 from framework.systems import matrix_sensing as dynamics
 from framework.systems.matrix_sensing import (
   ensembles,
@@ -270,3 +271,30 @@ def test_structures_are_refused(options, message):
   with pytest.raises(ValueError, match=message) as error:
     dynamics.Structure(**options)
   assert '\n' not in str(error.value)
+
+
+def test_a_rule_of_the_residuals_forms_them_once():
+  """Not for the gradient and again for the rule: the compiler may keep both."""
+  absolute, formed = dynamics.mean_residual(jnp.abs), []
+
+  def loss(problem, F, G):
+    formed.append(F)
+    return absolute(problem, F, G)
+
+  structure = dynamics.Structure(
+    n1=6,
+    n2=6,
+    r=1,
+    k_max=2,
+    m=40,
+    operator=operators.svec,
+    loss=loss,
+    optimizer=lambda hp: tracked_quantile(hp.eta, 0.5),
+  )
+  system, hp = dynamics.system(structure), dynamics.Hp(0.1, 0.1, k=2, kappa=1.0)
+  key = jax.random.key(0)
+  problem = system.sample(key, hp)
+  state = system.init(key, problem, hp)
+  jax.make_jaxpr(lambda state: system.step(key, state, problem, hp))(state)
+  # The other one is that of the truth, which rules may ask for.
+  assert [F.shape for F in formed] == [(6, 2), (6, 1)]
