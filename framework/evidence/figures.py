@@ -421,7 +421,7 @@ def _centred(
       f'{which} values are {", ".join(names)}, expected finite, ascending'
     )
   else:
-    names, log = [f'{value:.3g}' for value in x], _even_in_log(x)
+    names, log = [_short(value) for value in x], _even_in_log(x)
   ax.set(**{f'{which}scale': 'log' if log else 'linear'})
   axis = getattr(ax, f'{which}axis')
   axis.set_minor_locator(NullLocator())
@@ -438,6 +438,12 @@ def _centred(
     ends = (2 * u[0] - middle[0], 2 * u[-1] - middle[-1])
   edges = np.concatenate([ends[:1], middle, ends[1:]])
   return np.exp(edges) if log else edges
+
+
+def _short(value: float) -> str:
+  """Three digits, and whole numbers as they are up to five."""
+  whole = value == round(value) and abs(value) < 1e5
+  return f'{value:.0f}' if whole else f'{value:.3g}'
 
 
 def save(fig: Figure, path: epath.PathLike) -> list[epath.Path]:

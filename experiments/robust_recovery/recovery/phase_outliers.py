@@ -223,6 +223,8 @@ def figures(config: Config, ds: Dataset) -> Figures:
     inside = line <= ms.max()
     plotting.law(ax, p[inside], line[inside])
     ax.set(title=f'$k={k}$', xlabel='share of outliers $p$')
+  axes[-1].lines[-1].set_label(r'$m(1-p)^2=3.5\,r(2n-r+1)/2$')
+  fig.legend(handles=axes[-1].lines[-1:], loc='outside lower center')
   axes[0].set_ylabel('measurements $m$')
   made = {
     'phase_outliers': (
