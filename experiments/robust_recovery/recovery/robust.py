@@ -174,7 +174,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
   every = Lanes(config, ds)
   shares = every.values('outliers')
   fig, axes = plotting.figure(
-    'double', ncols=len(shares), sharey=True, height=2.4
+    'double', ncols=len(shares), sharey=True, height=2.8
   )
   axes = np.atleast_1d(axes)
   ks = every.values('k')
@@ -190,11 +190,10 @@ def figures(config: Config, ds: Dataset) -> Figures:
         line.set_linestyle(style)
     ax.set(yscale='log', title=f'$p={share:g}$', xlabel='steps $t$')
   axes[0].set_ylabel(drawing.ERROR)
-  plotting.legend(axes[-1])
   if 'least_squares' in every.values('objective'):
-    axes[0].plot([], [], 'k--', lw=1, label='least squares')
-    handles = axes[0].get_lines()[-1:]
-    plotting.legend(axes[0], handles=handles)
+    axes[-1].plot([], [], 'k--', lw=1, label='least squares')
+  handles, names = axes[-1].get_legend_handles_labels()
+  fig.legend(handles, names, loc='outside lower center', ncols=len(names))
   return {
     'robust': (
       fig,
