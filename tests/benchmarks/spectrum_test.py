@@ -8,8 +8,8 @@ from benchmarks import spectrum
 @pytest.mark.slow
 def test_peers_agree_and_lines_are_told():
   found = {
-    'table': spectrum.table(True),
-    'recursion': spectrum.recursion(True),
-    'bootstrap': spectrum.bootstrap(True),
+    'table': spectrum.table(True, 1),
+    'recursion': spectrum.recursion(True, 1),
+    'bootstrap': spectrum.bootstrap(True, 1),
   }
   assert len(spectrum.report(found)) == 3
