@@ -7,7 +7,9 @@ of context), float32, one thread: `word2vec.model` in the limit, at 2V
 and at widths, and the equations line by line in rows of 2V, in torch and in C:
 the published program's loop as its makefile compiles it, and with -ffast-math,
 without which a compiler may not vectorise a sum. All make the same tables; that
-is checked. PyTorch is optional: `pip install '.[bench]'`; so is a C compiler.
+is checked. gensim, with one worker at width 300, draws windows and negatives of
+its own. PyTorch and gensim are optional: `pip install '.[bench]'`; so is a C
+compiler.
 """
 
 import sys
@@ -21,7 +23,8 @@ from benchmarks import timing
 from benchmarks import word2vec_peers as peers
 
 LIMIT, DOUBLE = 'ours, limit, S = V', 'ours, limit, S = 2V'
-WIDTHS = 16, 64, 256
+WIDTHS = 16, 64, 256, 300
+GENSIM = 'gensim, width 300'
 C_LOOP = 'C, line by line, S = 2V'
 C_FAST = 'C, sums in any order, S = 2V'
 C_HALF = 'C, sums in any order, S = V'
@@ -72,6 +75,8 @@ def measure(rounds: int, seconds: float) -> list[dict[str, Any]]:
   field += [
     timing.Contestant(f'ours, width {S}', peers.ours(task, S)) for S in WIDTHS
   ]
+  if not peers.gensim_missing():
+    field.append(timing.Contestant(GENSIM, peers.gensim(task, 300)))
   times = timing.measure(field, rounds, seconds, time.process_time)
   per_token = ('median', 'low', 'high')
   return [
@@ -116,6 +121,7 @@ def main(argv: Sequence[str]) -> None:
   for name, missing in (
     ('torch', peers.torch_missing()),
     ('C', peers.c_missing()),
+    ('gensim', peers.gensim_missing()),
   ):
     if missing:
       print(f'{name}: {missing}, its rows are left out')

@@ -37,6 +37,8 @@ __all__ = [
   'c_missing',
   'check_agreement',
   'draw',
+  'gensim',
+  'gensim_missing',
   'ours',
   'torch_loop',
   'torch_missing',
@@ -46,6 +48,7 @@ __all__ = [
 Run = Callable[[int], Float[np.ndarray, '2 V V']]
 CHUNK = 1000  # tokens of a step
 _CHUNKS = 2  # before they come again
+_WINDOW = 8  # words on a side at most
 LR, DECAY = 0.05, 1 - 0.05 * 1e-3
 _FLAGS = ('-O3', '-march=native', '-funroll-loops')  # of word2vec's makefile
 
@@ -58,7 +61,7 @@ class Task(NamedTuple):
   V: int
 
 
-def draw(negatives: int = 25, window: int = 8) -> Task:
+def draw(negatives: int = 25, window: int = _WINDOW) -> Task:
   """Tokens of the synthetic corpus, V = 939."""
   text = corpus.analogies(words=_CHUNKS * CHUNK)
   data, span = dynamics.prepared(text, chunk=CHUNK, window=window)
@@ -205,6 +208,48 @@ def torch_rows(task: Task) -> Run:
     P[context] = DECAY * inputs + e / len(context)
 
   return _in_torch(task, token)
+
+
+def gensim_missing() -> str:
+  """Why gensim cannot be measured; '' where it can."""
+  return '' if importlib.util.find_spec('gensim') else 'not installed'
+
+
+def gensim(task: Task, S: int) -> Run:
+  """CBOW of gensim by one worker: compiled code, numbers of its own drawing.
+
+  It draws windows and negatives itself, so it makes other tables; the work of a
+  token is the same on average.
+
+  Args:
+    task: Whose centres are its text.
+    S: Length of a row.
+
+  Returns:
+    steps -> its rows of words, (V, S).
+  """
+  from gensim.models import Word2Vec
+
+  texts = [[str(w) for w in chunk] for chunk in task.targets[:, :, 0]]
+  model = Word2Vec(
+    vector_size=S,
+    window=_WINDOW,
+    negative=task.targets.shape[-1] - 1,
+    sg=0,
+    sample=0,
+    min_count=1,
+    workers=1,
+    alpha=LR,
+    min_alpha=LR,
+  )
+  model.build_vocab(texts)
+
+  def run(steps: int) -> np.ndarray:
+    some = [texts[i % len(texts)] for i in range(steps)]
+    model.train(some, total_examples=steps, epochs=1)
+    return model.wv.vectors
+
+  return run
 
 
 def c_missing() -> str:

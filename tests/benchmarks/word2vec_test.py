@@ -22,6 +22,8 @@ def test_quick_run_completes_and_reports_every_row(tmp_path):
     want |= {bench.TORCH_LOOP, bench.TORCH_ROWS}
   if not peers.c_missing():
     want |= {bench.C_LOOP, bench.C_FAST, bench.C_HALF}
+  if not peers.gensim_missing():
+    want |= {bench.GENSIM}
   assert {row['name'] for row in results['rows']} == want
   for found in results['targets']:
     assert (found['met'] is None) == (found['name'] not in want)
