@@ -12,6 +12,7 @@ from framework.probes import cosine
 from framework.systems import attention_svm as svm
 from framework.systems import matrix_sensing as ms
 from framework.systems import spectrum as s
+from framework.systems.clusters import xor
 from framework.systems.width import dichotomy
 
 FIT = dict(distance=scaling.log_ratio, starts=8)
@@ -64,6 +65,22 @@ def test_features_stand_still_in_the_kernel_parametrisation():
   widths = np.array([64, 128, 256, 512, 1024])
   b, error = exponent(widths.astype(float), np.array([*map(moves, widths)]))
   assert abs(b - 0.5) < 0.05 and error < 0.03
+
+
+@pytest.mark.slow
+def test_neurons_of_xor_clusters_share_the_readout():
+  """Positive ones reach α‖μ‖²t/8√m along their mean: m^−1/2 at one time."""
+  hp, keys = xor.Hp(p=4000.0, eta=0.0), jax.random.split(jax.random.key(0), 16)
+
+  def reach(m):
+    net = xor.system(xor.Structure(n=40, n_test=4, m=m, dtype=jnp.float64))
+    run = lambda k: rollout(net, k, hp, jnp.array([20]))[1]['projection'][0]  # noqa: E731
+    return float(jax.jit(jax.vmap(run))(keys).mean(0)[0].max())
+
+  widths = np.array([64, 128, 256, 512, 1024])
+  b, error = exponent(widths.astype(float), np.array([*map(reach, widths)]))
+  # The signs of the readout are drawn: means of 16 seeds scatter by a percent.
+  assert abs(b - 0.5) < 0.02 and error < 0.01
 
 
 def test_one_pass_of_sgd():
