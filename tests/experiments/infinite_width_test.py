@@ -174,7 +174,7 @@ def test_the_limit_learns_features_and_kernels_do_not(tmp_path):
   [
     {'rank': 4},
     {'d': 128, 'steps': 400},
-    {'ways': 3},
+    {'ways': 4},
     {'shots': 2},
     {'queries': 3},
     {'tasks': 8},

@@ -49,7 +49,7 @@ def pass_at_k(
     return total + jnp.log1p(-jnp.minimum(share, 1))
 
   total = jax.lax.fori_loop(0, few, add, jnp.zeros((), dtype))
-  return jnp.where(c + k > n, jnp.where(c > 0, 1.0, 0.0), -jnp.expm1(total))
+  return 0 - jnp.expm1(total)  # not −0 where none was right
 
 
 def plug_in(

@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,3 +44,21 @@ def test_the_form_is_by_cost():
   assert kind(400, 12, 2, residuals=False, memory_bytes=1e5) is st.RankOne
   with pytest.raises(ValueError, match='k is 0'):
     kind(4, 2, 0)
+
+
+def test_costs_are_those_of_the_arithmetic():
+  """Of so many lanes nothing but multiply-adds counts, two operations each."""
+  m, n, k = 400, 12, 2
+  p = n * (n + 1) // 2
+  operator = drawn(m, n, st.draw_rank_one)
+  _, why = st.quickest(operator, k, lanes=10**6, residuals=False)
+  us = {
+    what: float(t) for what, t in re.findall(r'([a-z ]+) ([\d.e+]+) us', why)
+  }
+  us = {what.split('step ')[-1].strip(): t for what, t in us.items()}
+  assert us['rank one'] / us['gram'] == pytest.approx(
+    4 * m * n * k / (2 * p * p), rel=0.02
+  )
+  assert us['svec'] / us['gram'] == pytest.approx(
+    4 * m * p / (2 * p * p), rel=0.02
+  )
