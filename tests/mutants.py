@@ -7,8 +7,8 @@
 A mutant adds 1 to an integer, 10 % to a float, or takes + for -, * for / and
 the other way round, in a place chosen by a fixed seed among all arithmetic of
 the room. It is killed if a test of the mutated file (doctests, the test file
-that mirrors it, its slow tests, then the tests of its folder and its laws)
-fails or takes over a minute and a half of CPU time. Each mutant that survives
+that mirrors it, its slow tests, then the tests of its folder, its laws, and the
+slow tests of its folder) fails or takes over a minute and a half of CPU time. Each mutant that survives
 is printed with its line: either a test is missing, or the number does not
 matter (a count of iterations, a tolerance). Sources on disk are not touched: a
 mutant lives in the memory of one process.
@@ -213,6 +213,7 @@ def tests_of(path: pathlib.Path) -> list[list[str]]:
     entries = ROOT / f'tests/laws/entries/{parts[2]}.py'
     if entries.exists():
       tries.append([str(ROOT / 'tests/laws'), '-k', parts[2]])
+  tries += [[str(t), '-m', 'slow'] for t in around]
   return [t for t in tries if t]
 
 
