@@ -8,10 +8,10 @@ A mutant adds 1 to an integer, 10 % to a float, or takes + for -, * for / and
 the other way round, in a place chosen by a fixed seed among all arithmetic of
 the room. It is killed if a test of the mutated file (doctests, the test file
 that mirrors it, its slow tests, then the tests of its folder, its laws, and the
-slow tests of its folder) fails or takes over a minute and a half of CPU time. Each mutant that survives
-is printed with its line: either a test is missing, or the number does not
-matter (a count of iterations, a tolerance). Sources on disk are not touched: a
-mutant lives in the memory of one process.
+slow tests of its folder) fails or takes over a minute and a half of CPU time.
+Each mutant that survives is printed with its line: either a test is missing, or
+the number does not matter (a count of iterations, a tolerance). Sources on disk
+are not touched: a mutant lives in the memory of one process.
 
 Exit code 1 if a mutant survives that is not excused in `tests/mutants.txt`, a
 line `file: source line` for each of those whose number does not matter.
