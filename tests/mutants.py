@@ -197,7 +197,7 @@ def tests_of(path: pathlib.Path) -> list[list[str]]:
     parts = 'experiments', parts[1]
   if parts[0] == 'experiments':
     tests = sorted((ROOT / 'tests/experiments').glob(f'{parts[1]}*_test.py'))
-    tries += [[str(t)] for t in tests]
+    tries += [[str(t), *more] for more in ([], ['-m', 'slow']) for t in tests]
     every = ['-k', parts[1], '-m', 'slow or not slow']
     return [[str(ROOT / 'tests/experiments/adversary_test.py'), *every], *tries]
   mirror = ROOT.joinpath('tests', *parts[1:])

@@ -7,7 +7,7 @@ from configs.matrix_sensing import Config
 from experiments.matrix_sensing import drawing, expected, runs
 from experiments.matrix_sensing.gates import gate, noiseless
 from experiments.matrix_sensing.reading import PAPER, Lanes, settings
-from experiments.matrix_sensing.symmetric import over
+from experiments.matrix_sensing.symmetric import EXPONENT, over
 from framework.evidence import fits
 from framework.evidence.claims import Claim, at_most, untestable
 from framework.launch import Figures, Variant
@@ -64,7 +64,7 @@ def _symmetric(setting: str, lanes: Lanes) -> list[Claim]:
           'XXᵀ falls as T⁻²',
           f'{PAPER}: Ω(1/T²)',
           f'k = {k} <= r = {r}: both are linear',
-          predicted=-2.0,
+          predicted=EXPONENT,
           headline=True,
         )
       )

@@ -24,6 +24,8 @@ from framework.evidence.claims import (
 from framework.launch import Figures, Variant
 from framework.systems.matrix_sensing import theory
 
+EXPONENT = -2.0  # of the squared error in T for k > r
+
 
 def claims(config: Config, ds: Dataset) -> list[Claim]:
   """Claims on XXᵀ: linear at k = r, 1/T² beyond."""
@@ -166,7 +168,7 @@ def over(name: str, lanes: Lanes) -> list[Claim]:
         f'{name}.exponent',
         statement,
         source,
-        -2.0,
+        EXPONENT,
         samples=lanes.exponent,
         atol=0.03,
         derivation='fifty crossovers on, the start bends the slope by 0.016, '
@@ -276,7 +278,7 @@ def figures(config: Config, ds: Dataset) -> Figures:
       )
       drawing.lines(ax, middle, slope, f'$k={k}$', colors[k])
     ends = np.array([1.0, float(config.steps)])
-    drawing.law(ax, ends, np.array([-2.0, -2.0]), 'exponent $-2$')
+    drawing.law(ax, ends, np.full(2, EXPONENT), 'exponent $-2$')
   drawing.named(panels, 'local exponent over an octave', drawing.STEP)
   made['exponent'] = (
     fig,
