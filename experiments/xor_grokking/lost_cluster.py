@@ -221,10 +221,11 @@ def _stratified(
     laws.unsupported(c.n, c.eta, _cosine(c), stratified=x)
     for x in (False, True)
   )
-  if not few and dealt > drawn / 2:
+  scatter = np.sqrt((drawn * (1 - drawn) + dealt * (1 - dealt)) / c.seeds)
+  if not few and drawn - dealt < 3 * scatter:
     few = (
-      f'η = {c.eta:g}: flips alone leave a share {dealt:.2g} of runs a cluster '
-      f'without neurons, {drawn:.2g} where clusters are drawn'
+      f'{c.seeds} seeds do not tell a share {dealt:.2g} of runs with a cluster '
+      f'without neurons from {drawn:.2g} where clusters are drawn'
     )
 
   def shares():
