@@ -1,4 +1,4 @@
-"""What keeping a run costs: a scan by hand, `rollout`, and the runner.
+"""The cost of keeping a run: a scan by hand, `rollout`, and the runner.
 
     python -m benchmarks.runner [--quick]
 
