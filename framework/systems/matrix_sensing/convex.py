@@ -12,6 +12,7 @@ References:
   [1] Chambolle, Pock, "A first-order primal-dual algorithm for convex problems
       with applications to imaging", 2011.
   [2] Candès, Li, Ma, Wright, "Robust principal component analysis?", 2011.
+  [3] Lewis, Sendov, "Nonsmooth analysis of singular values", 2005.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,14 @@ from framework.maths import linalg
 from framework.system import System
 from framework.systems.matrix_sensing.problem import measured
 
-__all__ = ['ConvexHp', 'ConvexState', 'absolute', 'nuclear_norm', 'squares']
+__all__ = [
+  'ConvexHp',
+  'ConvexState',
+  'absolute',
+  'lowered',
+  'nuclear_norm',
+  'squares',
+]
 
 
 class ConvexHp(NamedTuple):
@@ -65,6 +73,44 @@ def squares(
   [1.]
   """
   return u / (1 + sigma / weight)
+
+
+@jax.custom_jvp
+def lowered(
+  V: Float[Array, 'n k'], tau: Float[Array, '']
+) -> Float[Array, 'n k']:
+  """SVT_τ(V) = P diag(max(s − τ, 0)) Qᵀ, differentiable at equal values, too.
+
+  The derivative is that of a function of singular values [3], f(s) = (s − τ)₊,
+  in divided differences: that of the decomposition divides by differences of
+  singular values, of which many may be zero.
+
+  >>> print(lowered(jnp.diag(jnp.array([3.0, 1.0])), jnp.array(2.0)))
+  [[1. 0.]
+   [0. 0.]]
+  """
+  P, s, Qt = linalg.svd(V)
+  return (P * jnp.maximum(s - tau, 0)[None, :]) @ Qt
+
+
+@lowered.defjvp
+def _lowered_jvp(primals, tangents):
+  (V, tau), (dV, dtau) = primals, tangents
+  P, s, Qt = linalg.svd(V)
+  f, slope = jnp.maximum(s - tau, 0), (s > tau).astype(s.dtype)
+  A = P.T @ dV @ Qt.T
+  gap, total = s[:, None] - s[None, :], s[:, None] + s[None, :]
+  apart = jnp.abs(gap) > 1e-6 * total
+  ratio = (f[:, None] - f[None, :]) / jnp.where(apart, gap, 1)
+  even = jnp.where(apart, ratio, (slope[:, None] + slope[None, :]) / 2)
+  odd = (f[:, None] + f[None, :]) / jnp.where(total > 0, total, 1)
+  inner = even * (A + A.T) / 2 + odd * (A - A.T) / 2
+  share = (f / jnp.where(s > 0, s, 1))[None, :]
+  # What of dV is in the span of one side alone.
+  left = (dV - P @ (P.T @ dV)) @ Qt.T
+  right = (dV - (dV @ Qt.T) @ Qt).T @ P
+  dZ = P @ inner @ Qt + (left * share) @ Qt + P @ (right * share).T
+  return (P * f[None, :]) @ Qt, dZ - dtau * ((P * slope[None, :]) @ Qt)
 
 
 def nuclear_norm(
@@ -113,9 +159,7 @@ def nuclear_norm(
     z = op.forward(state.ahead) - measured(problem)
     u = dual(state.u + hp.sigma * z, hp.sigma, hp.weight).astype(z.dtype)
     V = state.Z - hp.tau * op.adjoint(u)
-    P, s, Qt = linalg.svd(V)
-    s = jnp.maximum(s - hp.tau, 0)
-    Z = ((P * s[None, :]) @ Qt).astype(state.Z.dtype)
+    Z = lowered(V, jnp.asarray(hp.tau, V.dtype)).astype(state.Z.dtype)
     return ConvexState(Z, 2 * Z - state.Z, u)
 
   def observe(state, problem, hp):

@@ -72,3 +72,21 @@ def test_another_solver_finds_the_same(absolute):
   fit = np.abs(e).sum() if absolute else e @ e / 2
   found = np.linalg.norm(Z, 'nuc') + weight * fit
   np.testing.assert_allclose(found, best, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize('shape', [(4, 4), (5, 3), (3, 5)])
+def test_singular_values_are_lowered_with_a_derivative(shape):
+  """Against central differences; finite where singular values are equal."""
+  one, two = np.random.default_rng(0).normal(size=(2, *shape))
+  h = 1e-6
+
+  @jax.jit
+  def along(x):
+    return convex.lowered(one + x * two, 0.8 + x)
+
+  _, slope = jax.jvp(along, (0.0,), (1.0,))
+  near = (along(h) - along(-h)) / (2 * h)
+  np.testing.assert_allclose(slope, near, rtol=0, atol=1e-7)
+  for V in (np.zeros(shape), 2 * np.eye(*shape)):
+    _, slope = jax.jvp(convex.lowered, (V, 0.5), (two, 0.0))
+    assert np.isfinite(slope).all()
