@@ -441,7 +441,11 @@ def _centred(
 
 
 def _short(value: float) -> str:
-  """Three digits, and whole numbers as they are up to five."""
+  """Three digits, and whole numbers as they are up to five.
+
+  >>> _short(1000.0), _short(0.12345)
+  ('1000', '0.123')
+  """
   whole = value == round(value) and abs(value) < 1e5
   return f'{value:.0f}' if whole else f'{value:.3g}'
 
